@@ -1,0 +1,101 @@
+"""The night: dvc.yaml as Airflow tasks, between `open` and `promote`.
+
+Nightly, or when data lands (asset `landing`); both at once are one run.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
+
+from airflow.sdk import DAG, Asset, AssetWatcher, AssetOrTimeSchedule, CronTriggerTimetable, Param  # noqa: E402
+
+from tasks.run.graph import Stage, stages  # noqa: E402
+from tasks.run.operators import Admit, After, Close, OpenRun, Promote, StageStep  # noqa: E402
+from tasks.run.watch import LandingTrigger  # noqa: E402
+
+HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
+SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
+RULE = "none_failed_min_one_success"  # a stage that this run does not have is skipped, what follows is not
+landing = Asset(
+    name="landing",
+    uri="nightloom://landing",
+    watchers=[AssetWatcher(name="landing", trigger=LandingTrigger(root=str(ROOT)))],
+)
+
+FORM = {
+    "revision": Param("main", type="string", title="Revision", description="Branch, tag or commit of central to run."),
+    "overrides": Param(
+        [], type="array", items={"type": "string"}, title="Overrides", description="One per line, e.g. train.epochs=20"
+    ),
+    "release": Param(
+        [], type="array", items={"type": "string"}, title="Release", description="Rejected batches to bring in after all."
+    ),
+    "move_reference": Param(
+        False, type="boolean", title="Move the reference", description="Fit the encoders anew, on all accepted batches."
+    ),
+    "dry_run": Param(False, type="boolean", title="Dry run", description="Judge, but neither promote nor move `nightly`."),
+}
+
+
+def before_admit(rendered: list[Stage]) -> set[str]:
+    """`validate` and all it waits for: what may run before a batch is admitted."""
+    upstream = {stage.name: stage.upstream for stage in rendered}
+    found: set[str] = set()
+    waiting = ["validate"]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(upstream[name])
+    return found
+
+
+def scheduling(stage: Stage) -> dict[str, object]:
+    """The stage's `meta.airflow` as Airflow's arguments; times are seconds there."""
+    times = {"retry_delay", "execution_timeout"}
+    return {key: timedelta(seconds=value) if key in times else value for key, value in stage.airflow.items()}
+
+
+with DAG(
+    "retrain",
+    description="From a landed batch to a promoted model",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable(SCHEDULE, timezone="UTC"), assets=[landing]),
+    params=FORM,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+) as dag:
+    rendered = stages(ROOT, HOME / "graph")
+    names = [stage.name for stage in rendered]
+    first = before_admit(rendered)
+
+    open_run = OpenRun(task_id="open", graph={stage.name: list(stage.upstream) for stage in rendered})
+    tasks = {
+        stage.name: StageStep(
+            task_id=stage.task_id, stage=stage.name, upstream=stage.upstream, trigger_rule=RULE, **scheduling(stage)
+        )
+        for stage in rendered
+    }
+    admit = Admit(task_id="admit", verb="admit", stages=sorted(first))
+    measure = After(task_id="measure", verb="measure", stages=names, trigger_rule=RULE)
+    close = Close(task_id="close", verb="close", stages=names, trigger_rule="all_done")
+    promote = Promote(task_id="promote", verb="promote")
+
+    for stage in rendered:
+        task = tasks[stage.name]
+        for name in stage.upstream:
+            tasks[name] >> task
+        if stage.name in first:
+            open_run >> task
+        else:
+            admit >> task
+    tasks["validate"] >> admit
+    leaves = set(names) - {name for stage in rendered for name in stage.upstream}
+    for name in sorted(leaves):
+        tasks[name] >> measure
+    [admit, measure] >> close >> promote

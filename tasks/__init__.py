@@ -1,0 +1,21 @@
+"""Nightloom's work, in the order of the flow.
+
+    ingest     data/0_landing -> data/1_raw                 cut what landed into immutable partitions           (task)
+    open       a commit that holds the night's data, code and parameters                                        (task)
+    profile    data/1_raw -> data/2_profiles                decode and measure each modality                    (stage)
+    validate   data/2_profiles -> data/3_manifest           expectations, quarantine, splits                    (stage)
+    admit      stop a night whose critical expectations fail, before any GPU is used                            (task)
+    pretrain   reference -> data/5_models/encoders          fit one encoder per modality                        (stage)
+    extract    data/1_raw -> data/4_features                token features from the frozen encoders             (stage)
+    train      data/4_features -> data/5_models/candidates  fit every fusion and the plain candidates           (stage)
+    select     the simplest candidate that is as good as the best -> data/5_models/bundle                       (stage)
+    evaluate   scores with intervals on the test set -> data/6_reports                                          (stage)
+    champion   the reigning model on the same samples                                                           (stage)
+    gate       the verdict, row by row                                                                          (stage)
+    close      merge what the stages locked, move `nightly`                                                     (task)
+    measure    latency and size                                                                                 (task)
+    promote    two tags, one push; mirror in MLflow                                                             (task)
+
+A stage is `python -m tasks.<stage> [modality]`: its outs depend on its declared deps and params alone. A task touches the
+world and is keyed by run or content, so that twice is once.
+"""

@@ -1,0 +1,320 @@
+"""params.yaml as frozen dataclasses, checked once at the door: `load()`.
+
+Every knob has one home: its default (if any) stands here or, for what only one kind of modality knows, in the `Options`
+of that kind's file under `tasks/profile/`. `check` is what refuses an unknown key or a wrong type, in a stage, in a
+trigger form and before a run is opened.
+"""
+
+import dataclasses
+import hashlib
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tasks.errors import ContractBroken, UnknownName, WrongValue
+
+PARAMS = Path("params.yaml")
+KINDS = ("audio", "image", "tabular", "text", "timeseries")
+FUSIONS = ("attention", "concat", "mean", "product")
+COUNTS = (
+    "threads",
+    "split.folds",
+    "pretrain.epochs",
+    "pretrain.batch",
+    "pretrain.width",
+    "train.epochs",
+    "train.batch",
+    "train.width",
+    "evaluate.bootstrap",
+    "ingest.partition_rows",
+)
+NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+RESERVED = frozenset({"samples", "sample_id", "group", "split", "timestamp", "plain", "bundle", "row", "batch", "refused"})
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Where batches land, and how they are cut."""
+
+    landing: str = "data/0_landing"  # a folder, or s3://bucket/prefix
+    partition_rows: int = 5000
+    partition_mb: int = 256
+    file_mb: int = 64  # a larger file is refused
+    batch_rows: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to predict: a column of metadata.csv."""
+
+    type: Literal["classification"] = "classification"
+    classes: tuple[str, ...] = ()  # empty: those of the reference
+    loss: Literal["cross_entropy"] = "cross_entropy"
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a sample that brings no split gets one; see tasks/splits.py."""
+
+    val: float = 0.15
+    test: float = 0.2
+    folds: int = 5
+    fold: int | None = None  # 0 … folds - 1: that fold is the test set (k-fold by group)
+    embargo_s: float = 0.0  # with timestamps and no groups: gap between train, val and test
+    min_groups: int = 8  # fewer groups in train, val or test: too few to split
+
+
+@dataclass(frozen=True)
+class Validate:
+    """What a batch must hold to be admitted; see tasks/validate/."""
+
+    quarantine_share: float = 0.05  # of a new batch's rows
+    missing_share: float = 0.5  # of a modality
+    max_skew_s: float = 1.0  # between a modality's own timestamp and the sample's
+    drift_warning: float = 0.3  # Kolmogorov-Smirnov distance to the reference
+    near_duplicates: bool = True
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """How an encoder is fitted on the reference."""
+
+    objective: Literal["supervised"] = "supervised"
+    epochs: int = 20
+    batch: int = 64
+    learning_rate: float = 0.002
+    weight_decay: float = 0.01
+    dropout: float = 0.2
+    width: int = 64  # of a token
+
+
+@dataclass(frozen=True)
+class Train:
+    """How a fused head is fitted on frozen features."""
+
+    epochs: int = 40
+    patience: int = 6
+    batch: int = 64
+    learning_rate: float = 0.002
+    weight_decay: float = 0.01
+    dropout: float = 0.2
+    modality_dropout: float = 0.1
+    width: int = 64
+    heads: int = 4  # of attention
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """How scores get their intervals."""
+
+    bootstrap: int = 2000
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When a candidate may replace the champion."""
+
+    target: str = ""  # empty: the first target
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    mode: Literal["non-inferior", "better"] = "non-inferior"
+    margin: float = 0.02
+    confidence: float = 0.95
+    floor: float = 0.0  # lowest acceptable score (lower bound)
+    floor_over_prior: float = 0.05  # above always answering the commonest class (lower bound)
+    floor_over_single: float | None = None  # above the best single modality (lower bound), if asked for
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One input of a sample, by the name its user chose."""
+
+    name: str
+    kind: str
+    options: Any  # the frozen dataclass `Options` of tasks/profile/<kind>.py
+
+
+@dataclass(frozen=True)
+class Params:
+    """Everything in params.yaml."""
+
+    modalities: Mapping[str, Modality]
+    targets: Mapping[str, Target]
+    fusions: tuple[str, ...] = ("concat", "mean", "product", "attention")
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+    ingest: Ingest = field(default_factory=Ingest)
+    split: Split = field(default_factory=Split)
+    validate: Validate = field(default_factory=Validate)
+    pretrain: Pretrain = field(default_factory=Pretrain)
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    gate: Gate = field(default_factory=Gate)
+
+
+def keyed_seed(seed: int, *names: str) -> int:
+    """A seed for one purpose, e.g. `keyed_seed(0, "init", "audio")`: keyed by names, so that no order or position matters."""
+    return int.from_bytes(hashlib.sha256(":".join([str(seed), *names]).encode()).digest()[:8], "big") >> 1
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        ContractBroken: the file is absent or no YAML mapping.
+        UnknownName: a key, kind or fusion that does not exist.
+        WrongValue: a value of another type, or out of its range.
+    """
+    if not path.is_file():
+        raise ContractBroken(f"{path} is not here: run from the repository's root")
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ContractBroken(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ContractBroken(f"{path} must hold a mapping, got {type(raw).__name__}")
+    return check(raw)
+
+
+def check(raw: Mapping[str, Any]) -> Params:
+    """Turn the content of params.yaml into `Params`, or say what is wrong with it (see `load`)."""
+    plain = {key: value for key, value in raw.items() if key not in {"modalities", "targets"}}
+    known = {f.name for f in dataclasses.fields(Params)}
+    for key in plain:
+        if key not in known:
+            raise UnknownName("key in params.yaml:", key, known)
+    modalities = {name: _modality(name, body) for name, body in sorted(_mapping(raw, "modalities").items())}
+    targets = {name: _target(name, body) for name, body in _mapping(raw, "targets").items()}
+    params: Params = _build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
+    _check_ranges(params)
+    return params
+
+
+def _mapping(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = raw.get(key)
+    if not isinstance(value, dict) or not value:
+        raise WrongValue(f"params.yaml: {key} must be a mapping with at least one entry, got {value!r}")
+    for name in value:
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
+            raise WrongValue(
+                f"params.yaml: {key}.{name} is no usable name: lower case letters, digits and _, a letter first,"
+                f" at most 32, and none of {', '.join(sorted(RESERVED))}"
+            )
+    return value
+
+
+def _modality(name: str, body: Any) -> Modality:
+    where = f"modalities.{name}"
+    if not isinstance(body, dict) or "kind" not in body:
+        raise WrongValue(f"params.yaml: {where} must be a mapping with `kind:`, one of {', '.join(KINDS)}")
+    kind = body["kind"]
+    if kind not in KINDS:
+        raise UnknownName(f"kind in params.yaml: {where}.kind =", str(kind), KINDS)
+    options = import_module(f"tasks.profile.{kind}").Options
+    return Modality(name, kind, _build(options, {k: v for k, v in body.items() if k != "kind"}, where))
+
+
+def _target(name: str, body: Any) -> Target:
+    if not isinstance(body, dict):
+        raise WrongValue(f"params.yaml: targets.{name} must be a mapping such as {{type: classification}}, got {body!r}")
+    classes = body.get("classes")
+    if isinstance(classes, list):  # YAML reads `0` as a number and `no` as a truth value; labels are text
+        body = {**body, "classes": [str(item) for item in classes]}
+    target: Target = _build(Target, body, f"targets.{name}")
+    return target
+
+
+def _build(cls: Any, raw: Mapping[str, Any], where: str) -> Any:
+    if not isinstance(raw, Mapping):
+        raise WrongValue(f"params.yaml: {where} must be a mapping, got {raw!r}")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in raw.items():
+        place = f"{where}.{key}" if where else str(key)
+        if key not in hints:
+            raise UnknownName(f"key in params.yaml: {place}; the name", str(key), hints)
+        values[key] = _value(hints[key], value, place)
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise WrongValue(f"params.yaml: {where}: {error}") from error
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    """Check one value against its annotation: nested dataclass, tuple, Literal, union, or a plain type."""
+    origin = typing.get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        return value if isinstance(value, kind) else _build(kind, value, where)  # type: ignore[arg-type]
+    if origin is Literal:
+        return _choice(typing.get_args(kind), value, where)
+    if origin is tuple:
+        return _list(typing.get_args(kind)[0], value, where)
+    if origin in (types.UnionType, typing.Union):
+        inner = next(k for k in typing.get_args(kind) if k is not type(None))
+        return None if value is None else _value(inner, value, where)
+    return _scalar(kind, value, where) if kind in (bool, int, float, str) else value
+
+
+def _choice(known: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value not in known:
+        raise WrongValue(f"params.yaml: {where} must be one of {', '.join(map(str, known))}, got {value!r}")
+    return value
+
+
+def _list(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise WrongValue(f"params.yaml: {where} must be a list, got {value!r}")
+    return tuple(_value(kind, item, f"{where}[{i}]") for i, item in enumerate(value))
+
+
+def _scalar(kind: type, value: Any, where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise WrongValue(f"params.yaml: {where} must be of type {kind.__name__}, got {value!r}")
+    return value
+
+
+def _check_ranges(params: Params) -> None:
+    _check_names(params)
+    for where in ("split.val", "split.test", "validate.quarantine_share", "validate.missing_share", "train.modality_dropout"):
+        share = _get(params, where)
+        if not 0 <= share < 1:
+            raise WrongValue(f"params.yaml: {where} must be at least 0 and below 1, got {share}")
+    split = params.split
+    if split.val + split.test >= 1:
+        raise WrongValue(f"params.yaml: split.val + split.test must be below 1, got {split.val + split.test}")
+    if split.fold is not None and not 0 <= split.fold < split.folds:
+        raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
+    for where in COUNTS:
+        if _get(params, where) < 1:
+            raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
+
+
+def _check_names(params: Params) -> None:
+    for name in params.fusions:
+        if name not in FUSIONS:
+            raise UnknownName("fusion in params.yaml:", name, FUSIONS)
+    if len(set(params.fusions)) != len(params.fusions):
+        raise WrongValue(f"params.yaml: fusions names one twice: {', '.join(params.fusions)}")
+    both = set(params.modalities) & set(params.targets)
+    if both:
+        raise WrongValue(f"params.yaml: {', '.join(sorted(both))} cannot be a modality and a target")
+    if params.gate.target and params.gate.target not in params.targets:
+        raise UnknownName("target in params.yaml: gate.target =", params.gate.target, params.targets)
+
+
+def _get(params: Params, where: str) -> Any:
+    value: Any = params
+    for word in where.split("."):
+        value = getattr(value, word)
+    return value

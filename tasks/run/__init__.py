@@ -1,0 +1,14 @@
+"""What makes a run: a commit, stages in throw-away clones, and effects that are keyed so that twice is once.
+
+settings    where central, remote, cache and MLflow are: the only place that reads NIGHTLOOM_* variables
+git         git as a function
+workspace   a clean clone of central at one commit, with DVC told where its remote and cache are
+child       a command that cannot outlive whoever asked for it
+graph       the stages of dvc.yaml and their edges, as DVC resolves them
+lock        dvc.lock cut into fragments and put together again
+open        the run's commit: what landed, code, parameters, pins
+stage       one stage, on any worker, any number of times
+admit       stops a night whose batch fails critical expectations
+close       dvc.lock, the verdict, `nightly`, the report
+operators   the same as Airflow tasks
+"""

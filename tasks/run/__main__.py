@@ -1,0 +1,67 @@
+"""In a child process: do what one Airflow task asks for, `python -m tasks.run` with the request on standard input."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tasks.errors import TasksError
+from tasks.run.child import MISTAKE, answer, request
+from tasks.run.settings import settings
+
+
+def _open(body: Mapping[str, Any]) -> object:
+    from tasks.run.open import Form, open_run
+
+    return open_run(settings(), body["run"], Form(**body["form"]), body["deployed"])
+
+
+def _stage(body: Mapping[str, Any]) -> object:
+    from tasks.run.stage import run_stage
+
+    return run_stage(settings(), body["opened"]["commit"], body["stage"], _locks(body["fragments"]))
+
+
+def _admit(body: Mapping[str, Any]) -> object:
+    from tasks.run.admit import admit
+
+    return admit(settings(), body["run"], body["opened"]["commit"], _locks(body["fragments"]))
+
+
+def _measure(body: Mapping[str, Any]) -> object:
+    from tasks.run.measure import measure_run
+
+    return measure_run(settings(), body["opened"]["commit"], _locks(body["fragments"]))
+
+
+def _close(body: Mapping[str, Any]) -> object:
+    from tasks.run.close import close
+
+    return close(settings(), body["opened"], body["fragments"], {"admit": body["admit"], "measure": body["measure"]})
+
+
+def _promote(body: Mapping[str, Any]) -> object:
+    from tasks.run.promotion import promotion
+
+    return promotion(settings(), body["run"], body["closed"])
+
+
+def _locks(fragments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fragment["lock"] for name, fragment in fragments.items()}
+
+
+VERBS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+    "open": _open,
+    "stage": _stage,
+    "admit": _admit,
+    "measure": _measure,
+    "close": _close,
+    "promote": _promote,
+}
+
+if __name__ == "__main__":
+    asked = request()
+    try:
+        answer(asked["answer"], VERBS[asked["verb"]](asked))
+    except TasksError as mistake:
+        print(f"nightloom: {mistake}", flush=True)
+        sys.exit(MISTAKE)

@@ -1,0 +1,160 @@
+"""The end of a run, whatever its outcome: dvc.lock, the verdict, `nightly`, MLflow, the report."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import INDEX, REFERENCE, write_json
+from tasks.errors import Refused
+from tasks.run import lock
+from tasks.run.admit import ledger
+from tasks.run.git import compare_and_set, git, resolve
+from tasks.run.open import NIGHTLY, run_ref
+from tasks.run.record import record
+from tasks.run.settings import Settings
+from tasks.run.workspace import workspace
+
+Fragment = Mapping[str, Any]  # what `run_stage` returned, with `work`
+
+
+def close(
+    s: Settings, opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Close a run.
+
+    Args:
+        s: where central, remote, MLflow and reports are.
+        opened: what `open` returned.
+        fragments: what each stage returned; a stage that did not end well is absent.
+        tasks: what `admit` and `measure` returned, or None.
+
+    Returns:
+        `outcome`: judged, batch rejected or failed; `commit`: the closed commit; `verdict`, `scores`: as the stages
+        wrote them, or None; `report`: the page for people; `problems`: what to read.
+
+    Raises:
+        Refused: `nightly` moved since the run was opened; the loser is told who won.
+    """
+    outcome = _outcome(opened, fragments, tasks)
+    with workspace(s, opened["commit"], "close") as folder:
+        os.chdir(folder)
+        entries = {name: fragment["lock"] for name, fragment in fragments.items()}
+        work = _work(folder, fragments)
+        if outcome == "judged":
+            lock.merge(folder, entries, list(opened["stages"]))
+            _prove(folder)
+        if outcome == "batch rejected":
+            problems = [tasks["admit"]["refused"], *_reject(folder, opened, tasks["admit"]["batches"])]
+        else:
+            problems = (
+                [] if outcome == "judged" else [f"stage {n} did not end well" for n in opened["stages"] if n not in fragments]
+            )
+        found = record(s, folder, opened, outcome, entries, tasks, [*opened["problems"], *problems])
+        commit = opened["commit"]
+        if outcome != "failed" and not opened["dry_run"]:
+            commit = _commit(folder, opened, outcome, found["verdict"], work)
+            _move_nightly(s, folder, opened, commit)
+        return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, **found}
+
+
+def _outcome(opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks: Mapping[str, Any]) -> str:
+    if set(opened["stages"]) <= set(fragments):
+        return "judged"
+    refused = (tasks["admit"] or {}).get("refused")
+    return "batch rejected" if refused and opened["batches"] else "failed"
+
+
+def _prove(folder: Path) -> None:
+    """The merged dvc.lock must leave DVC nothing to do.
+
+    Raises:
+        Refused: it does not; the message holds DVC's answer.
+    """
+    import subprocess
+
+    done = subprocess.run(["dvc", "repro", "--dry", "--allow-missing"], cwd=folder, capture_output=True, text=True, check=False)
+    lines = done.stdout.strip().splitlines()
+    if done.returncode != 0 or not lines or lines[-1] != "Data and pipelines are up to date.":
+        shown = " | ".join([*lines, *done.stderr.strip().splitlines()][-6:])
+        raise Refused(f"the merged dvc.lock is not what the stages would write: {shown}")
+
+
+def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> list[str]:
+    """Keep the rejected batches out, in the ledger and the index; others that landed with them are ingested again."""
+    new = set(opened["batches"])
+    rejected = set(blamed) & new or new
+    batches = [b for b in ledger(folder) if b["name"] in rejected or b["name"] not in new]
+    for entry in batches:
+        if entry["name"] in rejected:
+            entry["status"] = "rejected"
+    write_json(folder / "data/batches.json", {"batches": batches})
+    for path in (INDEX, REFERENCE):
+        content = json.loads((folder / path).read_text())
+        content["batches"] = [b for b in content["batches"] if b["name"] not in new]
+        write_json(folder / path, content)
+    return [
+        f"batch {name} was rejected: it stays out until it lands changed or is released in the form"
+        for name in sorted(rejected)
+    ]
+
+
+def _work(folder: Path, fragments: Mapping[str, Fragment]) -> dict[str, dict[str, int]]:
+    """What each stage counted when it last ran: now, or in the run that `dvc.lock` has its entry from."""
+    parents = git("log", "-1", "--format=%P", cwd=folder).split()
+    before = _trailers(git("log", "-1", "--format=%B", parents[0], cwd=folder)) if parents else {}
+    return {name: dict(f["work"]) if f["work"] else before.get(name, {}) for name, f in fragments.items()}
+
+
+def _trailers(message: str) -> dict[str, dict[str, int]]:
+    """The `Work: <stage> decoded=… steps=…` lines of a closed run's message."""
+    found = {}
+    for line in message.splitlines():
+        if line.startswith("Work: "):
+            name, *pairs = line.removeprefix("Work: ").split()
+            found[name] = {key: int(number) for key, number in (pair.split("=") for pair in pairs)}
+    return found
+
+
+def _commit(
+    folder: Path,
+    opened: Mapping[str, Any],
+    outcome: str,
+    verdict: Mapping[str, Any] | None,
+    work: Mapping[str, Mapping[str, int]],
+) -> str:
+    """The closed commit: parents and date of the opened one, so that closing twice gives one commit."""
+    git("add", "--all", cwd=folder)
+    parents, date = git("log", "-1", "--format=%P%n%cI", opened["commit"], cwd=folder).splitlines()
+    message = _message(opened, outcome, verdict, work)
+    options = [word for parent in parents.split() for word in ("-p", parent)]
+    return git("commit-tree", git("write-tree", cwd=folder), *options, stdin=message, cwd=folder, date=date)
+
+
+def _message(
+    opened: Mapping[str, Any], outcome: str, verdict: Mapping[str, Any] | None, work: Mapping[str, Mapping[str, int]]
+) -> str:
+    batches = ", ".join(opened["batches"]) or "no new batch"
+    head = f"{verdict['verdict'] if verdict else outcome}: {batches}"
+    rows = [f"{r['verdict']}: {r['name']}: {r['reason']}" for r in verdict["rows"]] if verdict else []
+    trailers = [f"Run: {opened['run']}"]
+    trailers += [f"Work: {name} " + " ".join(f"{k}={v}" for k, v in sorted(w.items())) for name, w in work.items() if w]
+    return "\n".join([head, "", *rows, *([""] if rows else []), *trailers]) + "\n"
+
+
+def _move_nightly(s: Settings, folder: Path, opened: Mapping[str, Any], commit: str) -> None:
+    """Move `nightly` from where it was when the run was opened.
+
+    Raises:
+        Refused: another run closed meanwhile.
+    """
+    git("fetch", "--quiet", "origin", cwd=folder)
+    now = resolve(folder, "nightly")
+    if now == commit:
+        return  # closed before: the same task, delivered twice
+    parents = git("log", "-1", "--format=%P", opened["commit"], cwd=folder).split()
+    old = now if now in parents else ""
+    if (now and not old) or not compare_and_set(folder, s.central, NIGHTLY, old or "", commit):
+        winner = git("log", "-1", "--format=%s", str(now), cwd=folder) if now else "another run"
+        raise Refused(f"nightly moved while {run_ref(opened['run'])} ran ({winner}): trigger it again")

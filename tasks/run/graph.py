@@ -1,0 +1,120 @@
+"""The stages of dvc.yaml and their edges, resolved by DVC itself and kept by the content of the files they come from.
+
+Scheduling needs live in a stage's `meta`, which DVC templates and otherwise ignores:
+`meta: {airflow: {pool: gpu, queue: gpu, retries: 2}}`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import Refused, UnknownName
+
+SCHEDULING = frozenset(
+    {"pool", "pool_slots", "queue", "executor", "retries", "retry_delay", "execution_timeout", "priority_weight"}
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml: its name (`extract@mri`), the stages it waits for, and its scheduling needs."""
+
+    name: str
+    upstream: tuple[str, ...]
+    airflow: Mapping[str, Any]
+
+    @property
+    def task_id(self) -> str:
+        """The name as Airflow takes it: task ids refuse `@`."""
+        return self.name.replace("@", ".")
+
+
+def stages(root: Path, kept: Path | None = None) -> list[Stage]:
+    """Resolve dvc.yaml of a checkout, in the order in which it names its stages.
+
+    Args:
+        root: the checkout.
+        kept: a folder where the answer is kept under the hash of dvc.yaml, params.yaml and the .dvc files, so that
+            parsing a DAG file again costs no import of DVC.
+
+    Raises:
+        UnknownName: `meta.airflow` has a key that is no scheduling need.
+    """
+    place = kept / f"{_content(root)}.json" if kept else None
+    if place and place.is_file():
+        return [Stage(s["name"], tuple(s["upstream"]), s["airflow"]) for s in json.loads(place.read_text())]
+    found = _resolve(root)
+    if place:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_suffix(f".{hashlib.sha256(str(id(found)).encode()).hexdigest()[:8]}.tmp")
+        temporary.write_text(json.dumps([asdict(stage) for stage in found]))
+        temporary.replace(place)
+    return found
+
+
+def _content(root: Path) -> str:
+    files = [root / "dvc.yaml", root / "params.yaml", *sorted((root / "data").glob("*.dvc"))]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + (file.read_bytes() if file.is_file() else b"") + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _resolve(root: Path) -> list[Stage]:
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
+
+    with Repo(str(root)) as repo:
+        graph = repo.index.graph
+        return [
+            Stage(
+                stage.name,
+                tuple(sorted(up.name for up in graph.successors(stage) if isinstance(up, PipelineStage))),
+                _scheduling(stage.name, (stage.meta or {}).get("airflow") or {}),
+            )
+            for stage in repo.index.stages
+            if isinstance(stage, PipelineStage)
+        ]
+
+
+def names(repo: Any) -> list[str]:
+    """The names of an open DVC repository's stages, in the order of dvc.yaml."""
+    return [stage.name for stage in repo.index.stages if hasattr(stage, "name")]  # a .dvc file is a stage without a name
+
+
+def _scheduling(stage: str, needs: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in needs:
+        if key not in SCHEDULING:
+            raise UnknownName(f"key in dvc.yaml: meta.airflow of stage {stage}:", key, SCHEDULING)
+    return dict(needs)
+
+
+def check_same_graph(deployed: Mapping[str, list[str]], wanted: list[Stage]) -> None:
+    """Compare a run's stages with those that Airflow shows.
+
+    Absent stages are fine: their tasks skip. Edges are compared among the stages that both have.
+
+    Args:
+        deployed: stage name -> names of the stages it waits for, as rendered.
+        wanted: the stages of the run's own commit.
+
+    Raises:
+        Refused: the run has stages or edges that were not rendered; it names them.
+    """
+    extra = [stage.name for stage in wanted if stage.name not in deployed]
+    if extra:
+        raise Refused(
+            f"this run has stages that Airflow does not show: {', '.join(extra)}. Commit the change and deploy it"
+            " (`make run` and `make up` do), or leave out the override that adds them"
+        )
+    present = {stage.name for stage in wanted}
+    for stage in wanted:
+        shown = set(deployed[stage.name]) & present
+        if shown != set(stage.upstream):
+            raise Refused(
+                f"stage {stage.name} of this run waits for {', '.join(stage.upstream) or 'nothing'}, but Airflow shows it"
+                f" after {', '.join(sorted(shown)) or 'nothing'}: deploy the revision first"
+            )

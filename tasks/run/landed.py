@@ -1,0 +1,114 @@
+"""Bring what landed into a run's workspace: partitions, index, ledger."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import INDEX, RAW, Batch, write_index, write_json
+from tasks.contracts import read_index as read_batches
+from tasks.errors import ContractBroken, NoData, UnknownName
+from tasks.params import Params
+from tasks.run.settings import Settings
+
+LEDGER = Path("data/batches.json")
+
+
+@dataclass
+class News:
+    """What is new in the landing zone."""
+
+    batches: list[str] = field(default_factory=list)  # names of the new ones
+    problems: list[str] = field(default_factory=list)  # batches that cannot be used, and why
+    waiting: list[str] = field(default_factory=list)  # not complete yet
+
+
+def landing_of(s: Settings, params: Params) -> str:
+    """The landing zone's address; a relative folder is below the checkout."""
+    landing = s.landing or params.ingest.landing
+    return landing if "://" in landing else str(s.home.parent / landing)
+
+
+def bring_in(s: Settings, folder: Path, params: Params, release: Sequence[str]) -> News:
+    """Ingest new batches into the workspace, which is the working directory, and push them to DVC's remote.
+
+    A batch is known by its digest: landing it again changes nothing. A known name with another digest is refused when the
+    first was accepted, and a new batch when the first was rejected.
+
+    Args:
+        s: where landing is.
+        folder: the run's workspace.
+        params: the run's parameters.
+        release: names of rejected batches that a person brings in.
+
+    Raises:
+        UnknownName: `release` names a batch that was not rejected.
+        NoData: the landing zone does not answer.
+    """
+    from tasks.ingest import digest, ingest
+    from tasks.ingest.landing import look
+
+    ledger: list[dict[str, Any]] = json.loads((folder / LEDGER).read_text())["batches"]
+    _check_release(ledger, release)
+    landing = look(landing_of(s, params))
+    news = News(waiting=list(landing.waiting))
+    made: list[Batch] = []
+    for landed in landing.batches:
+        try:
+            known = [entry for entry in ledger if entry["name"] == landed.name]
+            status = _status(known, digest(landed, params), landed.name in release)
+            if status is None:
+                continue
+            done = ingest(landed, params, folder / RAW)
+        except ContractBroken as broken:
+            news.problems.append(f"batch {landed.name}: {broken}")
+            continue
+        ledger = [entry for entry in ledger if entry["name"] != landed.name]
+        counts = {"rows": done.rows, "refused": done.refused}
+        ledger.append({"name": landed.name, "digest": done.batch.digest, "status": status, **counts})
+        made.append(done.batch)
+        news.batches.append(landed.name)
+        print(f"ingested {landed.name}: {done.rows} rows, {done.refused} refused", *done.examples, sep="\n  ", flush=True)
+    if made:
+        _keep(folder, made, ledger)
+    return news
+
+
+def _check_release(ledger: list[dict[str, Any]], release: Sequence[str]) -> None:
+    rejected = {entry["name"] for entry in ledger if entry["status"] == "rejected"}
+    for name in release:
+        if name not in rejected:
+            raise UnknownName("batch to release:", name, rejected or {"(none was rejected)"})
+
+
+def _status(known: list[dict[str, Any]], digest: str, released: bool) -> str | None:
+    """The status a landed batch gets, or None when there is nothing to do for it."""
+    if not known:
+        return "accepted"
+    entry = known[0]
+    same = entry["digest"] == digest
+    if entry["status"] == "rejected":
+        return "released" if released else None if same else "accepted"
+    if not same:
+        raise ContractBroken(
+            f"changed after it was ingested (digest {entry['digest'][:8]}, now {digest[:8]}). What was ingested stays as it"
+            " is; put the folder back as it was, or land the new rows as a batch of another name"
+        )
+    return None
+
+
+def _keep(folder: Path, made: list[Batch], ledger: list[dict[str, Any]]) -> None:
+    """Add partitions to DVC and its remote, batches to the index and the ledger. None of the older files is needed."""
+    from dvc.repo import Repo
+
+    try:
+        batches = read_batches(folder / INDEX)
+    except NoData:
+        batches = []
+    write_index([*batches, *made], folder / INDEX)
+    write_json(folder / LEDGER, {"batches": ledger})
+    new = [str(RAW / partition.path) for batch in made for parts in batch.partitions.values() for partition in parts]
+    with Repo() as repo:
+        repo.add([str(RAW)] if not (folder / f"{RAW}.dvc").is_file() else new)
+        repo.push(targets=new)

@@ -1,0 +1,168 @@
+"""The run's commit: what landed, the code, the parameters and the pins, under a ref that is created once."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks import params as parameters
+from tasks.contracts import write_json
+from tasks.errors import Refused, TasksError, WrongValue
+from tasks.run import graph, pins
+from tasks.run.git import create_ref, git, resolve
+from tasks.run.landed import bring_in
+from tasks.run.settings import Settings
+from tasks.run.workspace import workspace
+
+NIGHTLY = "refs/heads/nightly"
+# What a run inherits from the last closed one; everything else comes from the revision.
+STATE = (
+    "data/1_raw.json",
+    "data/1_raw.dvc",
+    "data/reference.json",
+    "data/batches.json",
+    "data/registry.json",
+    "data/champion.dvc",
+    "data/anchor.dvc",
+    "dvc.lock",
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a person may say when triggering; the defaults are a nightly run."""
+
+    revision: str = "main"
+    overrides: Sequence[str] = ()  # `train.epochs=20`
+    release: Sequence[str] = ()  # names of rejected batches to bring in after all
+    move_reference: bool = False
+    dry_run: bool = False
+
+
+def run_ref(run: str) -> str:
+    """The ref of a run: Airflow's run id in the characters that git takes."""
+    return f"refs/heads/runs/{re.sub(r'[^A-Za-z0-9_.-]', '-', run).replace('..', '--').strip('.')}"
+
+
+def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Open a run, or return the one that was opened under this id before.
+
+    Args:
+        s: where central, remote and landing are.
+        run: Airflow's run id.
+        form: what the trigger form says.
+        deployed: the graph that Airflow shows, stage -> stages it waits for.
+
+    Returns:
+        `run`, `commit`, `stages` (names), `batches` (new ones), `problems` (batches that were refused, why), `dry_run`; or
+        `nothing`: why there is nothing to do.
+
+    Raises:
+        TasksError: an unknown revision, override or batch; a graph that was not deployed; only unusable batches landed.
+    """
+    with workspace(s, "HEAD", "open") as folder:
+        os.chdir(folder)
+        opened = resolve(folder, run_ref(run).removeprefix("refs/heads/"))
+        if opened:
+            return _answer(folder, opened)
+        last = resolve(folder, "nightly")
+        revision = _check_out(folder, form.revision, last)
+        _override(folder, form.overrides)
+        params = parameters.load(folder / "params.yaml")
+        news = bring_in(s, folder, params, form.release)
+        _move_reference(folder, form.move_reference)
+        if last and not form.move_reference and _tree(folder) == git("rev-parse", f"{last}^{{tree}}", cwd=folder):
+            return _nothing(news.problems, news.waiting)
+        pins.write(s, folder)
+        stages = graph.stages(folder)
+        graph.check_same_graph(deployed, stages)
+        note = {
+            "run": run,
+            "stages": [stage.name for stage in stages],
+            "batches": news.batches,
+            "problems": news.problems,
+            "dry_run": form.dry_run,
+        }
+        commit = _commit(folder, run, note, [*([last] if last else []), revision])
+        if not create_ref(folder, s.central, commit, run_ref(run)):  # the same task, delivered twice
+            git("fetch", "--quiet", "origin", cwd=folder)
+            commit = str(resolve(folder, run_ref(run).removeprefix("refs/heads/")))
+        return _answer(folder, commit)
+
+
+def _check_out(folder: Path, name: str, last: str | None) -> str:
+    """Put the revision's code and the last closed run's state into the workspace."""
+    revision = resolve(folder, name)
+    if revision is None:
+        known = git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes/origin", cwd=folder).split()
+        known = [branch for branch in known if not branch.startswith("runs/") and branch != "HEAD"]
+        raise WrongValue(f"revision {name!r} is no branch, tag or commit of central; branches: {', '.join(known)}")
+    git("checkout", "--quiet", "--detach", revision, cwd=folder)
+    present = set(git("ls-tree", "-r", "--name-only", last, cwd=folder).splitlines()) if last else set()
+    state = [path for path in STATE if path in present]
+    if last and state:
+        git("checkout", "--quiet", last, "--", *state, cwd=folder)
+    return revision
+
+
+def _override(folder: Path, overrides: Sequence[str]) -> None:
+    """Write checked overrides such as `train.epochs=20` into params.yaml, comments kept."""
+    from dvc.utils.serialize import modify_yaml
+
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise WrongValue(f"override {text!r} must look like train.epochs=20")
+        *path, last = key.strip().split(".")
+        with modify_yaml(str(folder / "params.yaml")) as content:
+            place = content
+            for word in path:
+                place = place.setdefault(word, {})
+                if not isinstance(place, dict):
+                    raise WrongValue(f"override {text!r}: {word} is a value, not a group of keys")
+            place[last] = _parse(text, value)
+        parameters.load(folder / "params.yaml")  # says which override is wrong
+
+
+def _parse(text: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise WrongValue(f"override {text!r}: the value is not YAML") from error
+
+
+def _move_reference(folder: Path, move: bool) -> None:
+    """Pin the batches that encoders are fitted on: at first the oldest accepted one; moved, all accepted so far."""
+    index = json.loads((folder / "data/1_raw.json").read_text())
+    reference = json.loads((folder / "data/reference.json").read_text())
+    if index["batches"] and (move or not reference["batches"]):
+        write_json(folder / "data/reference.json", {"batches": index["batches"] if move else index["batches"][:1]})
+
+
+def _tree(folder: Path) -> str:
+    git("add", "--all", cwd=folder)
+    return git("write-tree", cwd=folder)
+
+
+def _nothing(problems: Sequence[str], waiting: Sequence[str]) -> dict[str, Any]:
+    if problems:
+        raise TasksError("nothing usable landed: " + "; ".join(problems))
+    return {"nothing": "; ".join(["nothing new: no batch landed, code and parameters are those of the last run", *waiting])}
+
+
+def _commit(folder: Path, run: str, note: Mapping[str, Any], parents: Sequence[str]) -> str:
+    if not json.loads((folder / "data/1_raw.json").read_text())["batches"]:
+        raise Refused("no batch has landed yet: put one into the landing folder (README: your own data)")
+    message = f"Open {run}\n\n{json.dumps(note, sort_keys=True)}\n"
+    options = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
+    return git("commit-tree", _tree(folder), *options, stdin=message, cwd=folder)
+
+
+def _answer(folder: Path, commit: str) -> dict[str, Any]:
+    note = git("log", "-1", "--format=%b", commit, cwd=folder)
+    return {"commit": commit, **json.loads(note)}

@@ -1,0 +1,152 @@
+"""The parts of a run as Airflow tasks: each does its work in a child that dies with it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from tasks.run.child import MISTAKE, Child
+
+
+class Step(BaseOperator):
+    """A task of a run: `verb` is done by `python -m tasks.run` in a process group of its own.
+
+    A known mistake fails at once; anything else may be tried again.
+    """
+
+    def __init__(self, *, verb: str, **kwargs: Any) -> None:
+        """Name what to do; Airflow's own arguments follow."""
+        super().__init__(**kwargs)
+        self.verb = verb
+        self._child: Child | None = None
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """What the child is asked; a subclass adds to it."""
+        return {"verb": self.verb, "run": context["run_id"]}
+
+    def execute(self, context: Any) -> Any:
+        """Run the child to its end; its answer goes to XCom."""
+        body = self.request(context)
+        self._child = Child("tasks.run", body)
+        ended = self._child.wait()
+        if ended.code == MISTAKE:
+            raise AirflowFailException(ended.last.removeprefix("nightloom: "))
+        if ended.code != 0:
+            raise AirflowException(f"{self.verb} ended with exit code {ended.code}: {ended.last}")
+        return self.read(ended.answer, dict(ended.work), context)
+
+    def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
+        """Make the XCom value of the child's answer."""
+        return answer
+
+    def on_kill(self) -> None:
+        """Kill the child and all it started."""
+        if self._child is not None:
+            self._child.kill()
+
+
+def opened(context: Any) -> dict[str, Any]:
+    """What `open` returned in this run."""
+    found: dict[str, Any] | None = context["ti"].xcom_pull(task_ids="open")
+    if found is None or "nothing" in found:
+        raise AirflowSkipException("no run was opened")
+    return found
+
+
+class OpenRun(Step):
+    """Make the run's commit of what landed and what the trigger form says; skip the night when there is nothing new."""
+
+    def __init__(self, *, graph: dict[str, list[str]], **kwargs: Any) -> None:
+        """Take the graph that Airflow shows."""
+        super().__init__(verb="open", **kwargs)
+        self.graph = graph
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """Add the form and the graph."""
+        return {**super().request(context), "form": dict(context["params"]), "deployed": self.graph}
+
+    def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
+        """Skip the night, and so all that follows, when there is nothing to do."""
+        if "nothing" in answer:
+            context["ti"].xcom_push(key="return_value", value=answer)
+            raise AirflowSkipException(answer["nothing"])
+        return answer
+
+
+class StageStep(Step):
+    """One stage of dvc.yaml."""
+
+    def __init__(self, *, stage: str, upstream: Sequence[str], **kwargs: Any) -> None:
+        """Take the stage's name and the names of the stages it waits for."""
+        super().__init__(verb="stage", **kwargs)
+        self.stage = stage
+        self.upstream = list(upstream)
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """Add the run's commit and what the stages before locked."""
+        run = opened(context)
+        if self.stage not in run["stages"]:
+            raise AirflowSkipException(f"{self.stage} is not a stage of this run's dvc.yaml and params.yaml")
+        body = {**super().request(context), "opened": run, "stage": self.stage}
+        return {**body, "fragments": fragments(context, self.upstream)}
+
+    def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
+        """Add what the stage counted."""
+        return {**answer, "work": work}
+
+
+def fragments(context: Any, stages: Sequence[str]) -> dict[str, Any]:
+    """What these stages returned in this run; a stage that did not end well is absent."""
+    found = {stage: context["ti"].xcom_pull(task_ids=stage.replace("@", ".")) for stage in stages}
+    return {stage: fragment for stage, fragment in found.items() if fragment}
+
+
+class After(Step):
+    """What comes after stages: admit, measure, close."""
+
+    def __init__(self, *, stages: Sequence[str], **kwargs: Any) -> None:
+        """Take the names of the stages whose fragments are wanted."""
+        super().__init__(**kwargs)
+        self.stages = list(stages)
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """Add the run, the fragments and what earlier tasks returned."""
+        pull = context["ti"].xcom_pull
+        body = {**super().request(context), "opened": opened(context), "fragments": fragments(context, self.stages)}
+        return {**body, "admit": pull(task_ids="admit"), "measure": pull(task_ids="measure")}
+
+
+class Admit(After):
+    """Stop the night when critical expectations fail."""
+
+    def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
+        """Fail when the batch was refused; `close` reads why."""
+        if answer["refused"]:
+            context["ti"].xcom_push(key="return_value", value=answer)
+            raise AirflowFailException(answer["refused"])
+        return answer
+
+
+class Close(After):
+    """Close the run; fail when it failed, so that the run is red."""
+
+    def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
+        """Fail after recording when a stage or the batch did."""
+        if answer["outcome"] != "judged":
+            context["ti"].xcom_push(key="return_value", value=answer)
+            raise AirflowFailException(f"{answer['outcome']}: {'; '.join(answer['problems'])}")
+        return answer
+
+
+class Promote(Step):
+    """Write the registry's tags when the verdict is yes."""
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """Add what `close` returned; skip when there is nothing to promote."""
+        closed = context["ti"].xcom_pull(task_ids="close")
+        if closed["dry_run"]:
+            raise AirflowSkipException("dry run: judged, not promoted")
+        if closed["verdict"]["verdict"] != "promote":
+            raise AirflowSkipException(f"not promoted: {closed['verdict']['decided_by']}")
+        return {**super().request(context), "closed": closed}

@@ -1,0 +1,58 @@
+"""The pins of a run: the reigning bundle and the best-ever one, by content."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import write_json
+from tasks.promote import registry
+from tasks.run.git import git
+from tasks.run.settings import Settings
+
+BUNDLE = "data/5_models/bundle"
+
+
+def write(s: Settings, folder: Path) -> None:
+    """Write data/registry.json, data/champion.dvc and data/anchor.dvc from the registry's tags."""
+    champion, anchor = registry.champion(s.central), registry.anchor(s.central)
+    write_json(
+        folder / "data/registry.json",
+        {
+            "champion": {"number": champion.number if champion else 0, "version": champion.version if champion else None},
+            "anchor": {"version": anchor.version if anchor else None},
+        },
+    )
+    for name, reign in (("champion", champion), ("anchor", anchor)):
+        if reign is None:
+            _pin_nothing(folder, name)
+        else:
+            _pin(folder, name, bundle_entry(folder, reign.commit))
+
+
+def bundle_entry(folder: Path, commit: str) -> Mapping[str, Any]:
+    """What dvc.lock of a commit says of the bundle: md5, size, nfiles, hash."""
+    from dvc.utils.serialize import parse_yaml
+
+    lock = parse_yaml(git("show", f"{commit}:dvc.lock", cwd=folder), "dvc.lock")
+    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    found: Mapping[str, Any] = next(out for out in outs if out["path"] == BUNDLE)
+    return found
+
+
+def _pin(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
+    """The same objects under another path: nothing is copied, nothing uploaded."""
+    from dvc.utils.serialize import dump_yaml
+
+    dump_yaml(str(folder / "data" / f"{name}.dvc"), {"outs": [{**entry, "path": name}]})
+
+
+def _pin_nothing(folder: Path, name: str) -> None:
+    """An empty folder: there is no champion yet."""
+    from dvc.repo import Repo
+
+    if (folder / "data" / f"{name}.dvc").is_file():
+        return
+    (folder / "data" / name).mkdir(parents=True)
+    with Repo() as repo:
+        repo.add(f"data/{name}")
+        repo.push(targets=[f"data/{name}"])

@@ -1,0 +1,53 @@
+"""Data landed: an event of the asset `landing`, so that a night starts without waiting for its hour."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from tasks.run.settings import settings
+
+
+class LandingTrigger(BaseEventTrigger):
+    """Looks at the landing zone and fires once for each set of new batches; what it saw is kept in <home>/landing.json."""
+
+    def __init__(self, root: str, poll_s: float = 15.0) -> None:
+        """Take the deployed checkout, whose params.yaml names the landing zone, and how often to look."""
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.root = root
+        self.poll_s = poll_s
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How Airflow's triggerer makes this trigger again."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {"root": self.root, "poll_s": self.poll_s}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire when batches are complete that were not there before."""
+        while True:
+            new = await asyncio.to_thread(unseen, Path(self.root))
+            if new:
+                yield TriggerEvent({"batches": new})  # type: ignore[no-untyped-call]  # Airflow's
+            await asyncio.sleep(self.poll_s)
+
+
+def unseen(root: Path) -> list[str]:
+    """The names of complete batches that no call before has returned; a landing zone that does not answer has none."""
+    from tasks import params  # not at the top: the DAG file imports this module, and must parse fast
+    from tasks.contracts import write_json
+    from tasks.errors import TasksError
+    from tasks.ingest.landing import look
+    from tasks.run.landed import landing_of
+
+    s = settings()
+    memory = s.home / "landing.json"
+    before = set(json.loads(memory.read_text())) if memory.is_file() else set()
+    try:
+        now = {landed.name for landed in look(landing_of(s, params.load(root / "params.yaml"))).batches}
+    except TasksError:
+        return []
+    if now != before:
+        write_json(memory, sorted(now))
+    return sorted(now - before)

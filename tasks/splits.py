@@ -1,0 +1,181 @@
+"""Which samples teach, which choose, which judge: train, val and test.
+
+- A given split is kept. When no row is given `val`, it is carved out of the given `train` rows.
+- Any other row gets its split from a hash of its own group (or of its sample_id, when it has none), so that it keeps it
+  whoever comes or goes, and encoders fitted on the reference alone agree with every later night.
+- A table with timestamps and no group at all is split by time: train, then val, then test, `split.embargo_s` apart.
+  Cuts lie at shares of the rows known so far, so they move forward when nights land in the order of time; that no
+  encoder has seen what is val or test today is among validate's expectations.
+- `split.fold` asks for k-fold by group: fold i of `split.folds` is the test set.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tasks.contracts import Batch, read_samples
+from tasks.errors import ContractBroken
+from tasks.params import Params, Split
+
+PARTS = ("train", "val", "test")
+NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by
+
+
+def assign(samples: pd.DataFrame, split: Split, seed: int) -> pd.Series:
+    """Give each row its split.
+
+    Args:
+        samples: labelled rows with `sample_id`, `group`, `split` ("" when not given) and `timestamp` (s, NaN when not given).
+        split: shares, folds and the embargo.
+        seed: of the hash.
+
+    Returns:
+        "train", "val", "test" or "" (in no part), aligned with `samples`.
+    """
+    given = samples["split"].fillna("")
+    parts = given.copy()
+    free = given == ""
+    timed = by_time(samples, split)
+    held_out = split.test if split.fold is None else 1 / split.folds
+    if timed:
+        parts[free] = _cut_by_time(samples.loc[free, "timestamp"], split.val, split.test, split.embargo_s)
+    else:
+        parts[free] = _hashed(groups(samples[free]), split, split.val / (1 - held_out), seed)
+    if not (given == "val").any():
+        carved = _carved(samples[given == "train"], split, seed, timed)
+        parts[carved.index] = carved
+    return parts
+
+
+def groups(samples: pd.DataFrame) -> pd.Series:
+    """Each row's group, which is never empty: a row without one is its own group."""
+    group = samples["group"].fillna("")
+    return group.where(group != "", samples["sample_id"])
+
+
+def by_time(samples: pd.DataFrame, split: Split) -> bool:
+    """Say whether a table is split by time: timestamps, no group at all, and no fold asked for."""
+    return split.fold is None and not (samples["group"].fillna("") != "").any() and bool(samples["timestamp"].notna().any())
+
+
+def share(seed: int, purpose: str, group: str) -> float:
+    """A number in [0, 1) that depends on these three alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}:{group}".encode()).digest()[:7]) / 2**56
+
+
+def _hashed(names: pd.Series, split: Split, val: float, seed: int) -> pd.Series:
+    def part(group: str) -> str:
+        drawn = share(seed, "test", group)
+        held_out = drawn < split.test if split.fold is None else int(drawn * split.folds) == split.fold
+        if held_out:
+            return "test"
+        return "val" if share(seed, "val", group) < val else "train"
+
+    return names.map({group: part(group) for group in names.unique()})
+
+
+def _carved(train: pd.DataFrame, split: Split, seed: int, timed: bool) -> pd.Series:
+    """Val out of rows that were given as train; `split.val` is a share of these."""
+    if timed:
+        return _cut_by_time(train["timestamp"], split.val, 0.0, split.embargo_s)
+    names = groups(train)
+    return names.map({group: "val" if share(seed, "val", group) < split.val else "train" for group in names.unique()})
+
+
+def _cut_by_time(times: pd.Series, val: float, test: float, embargo_s: float) -> pd.Series:
+    """Train before val before test; equal times stay together; the embargo is taken from the earlier side."""
+    parts = pd.Series(NONE, index=times.index, dtype=object)
+    known = times.dropna()
+    if known.empty:
+        return parts
+    # Lowest time of val and of test. A share of 0 leaves that part empty.
+    cuts = [float(np.quantile(known, 1 - later, method="higher")) if later else np.inf for later in (val + test, test)]
+    val_from, test_from = cuts
+    parts[times < min(val_from, test_from) - embargo_s] = "train"
+    parts[(times >= val_from) & (times < test_from - embargo_s)] = "val"
+    parts[times >= test_from] = "test"
+    return parts
+
+
+def labelled(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Rows that ingest took and that have a label of at least one target."""
+    return samples[(samples["refused"] == "") & samples[list(params.targets)].notna().any(axis=1)]
+
+
+def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
+    """What encoders may see: the labelled train rows of these batches, sorted by sample_id, columns as in `read_samples`.
+
+    No other row has a say in it (but for the cuts of a split by time). That is why rows which would be carved out as val
+    stay out even where the table brings its own val; `split.val: 0` lets them in.
+
+    Raises:
+        ContractBroken: no such row, or labels of one class only.
+    """
+    samples = read_samples(batches).to_pandas()
+    rows = training_part(samples, params)
+    for target, names in classes(rows, params).items():
+        if len(names) < 2:
+            found = ", ".join(names) or "none"
+            raise ContractBroken(
+                f"the reference's {len(rows)} train rows hold {len(names)} class(es) of {target!r} ({found}), at least 2 are"
+                " needed: land more classes, or move the reference"
+            )
+    return rows
+
+
+def training_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """The rows of `training_rows`, from a table as in `read_samples`."""
+    rows = labelled(samples, params).reset_index(drop=True)
+    given = rows["split"].fillna("")
+    train = rows[assign(rows, params.split, params.seed) == "train"]
+    if (given == "val").any():
+        carved = _carved(rows[given == "train"], params.split, params.seed, by_time(rows, params.split))
+        train = train.drop(carved.index[carved != "train"], errors="ignore")
+    return train.drop_duplicates("sample_id").sort_values("sample_id", ignore_index=True)
+
+
+def classes(training: pd.DataFrame, params: Params) -> dict[str, list[str]]:
+    """The classes of each target: those of params.yaml, else those of the training rows, sorted."""
+    return {
+        name: list(target.classes) or sorted(training[name].dropna().unique().tolist())
+        for name, target in params.targets.items()
+    }
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Something that a split needs at least so many of."""
+
+    name: str
+    measured: int
+    needed: int
+    advice: str
+
+
+def requirements(samples: pd.DataFrame, parts: pd.Series, params: Params) -> list[Requirement]:
+    """What it takes to learn and to judge from these labelled rows and their parts."""
+    k_fold = f"land more, or try k-fold: split.fold=0 of split.folds={params.split.folds}"
+    free = samples[samples["split"].fillna("") == ""]
+    found = []
+    if len(free):
+        timed = by_time(samples, params.split)
+        units = free["timestamp"].dropna() if timed else groups(free)
+        what = "distinct timestamps" if timed else "groups"
+        found.append(Requirement(f"{what} to split", units.nunique(), params.split.min_groups, k_fold))
+        found += _per_class(free, params, k_fold)
+    found += [Requirement(f"labelled samples in {part}", int((parts == part).sum()), 1, k_fold) for part in PARTS]
+    train = samples[parts == "train"]
+    advice = "one class teaches nothing: land others"
+    return found + [Requirement(f"classes of {name} in train", train[name].nunique(), 2, advice) for name in params.targets]
+
+
+def _per_class(free: pd.DataFrame, params: Params, advice: str) -> list[Requirement]:
+    """A class needs a group in each part that it is to be in: three, or two with k-fold."""
+    needed = 3 if params.split.fold is None else 2
+    found = []
+    for target in params.targets:
+        counts = groups(free).groupby(free[target]).nunique()
+        found += [Requirement(f"groups of {target}={name}", int(n), needed, advice) for name, n in counts.sort_index().items()]
+    return found

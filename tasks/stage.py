@@ -1,0 +1,88 @@
+"""The door of every stage: `enter(function, *arguments)` checks the environment, then runs the stage.
+
+A stage's outs are a function of its declared deps and params, so a stage refuses to run with other packages than those
+of requirements.lock. Known mistakes end as one line on stderr and exit code 2; a bug keeps its traceback.
+"""
+
+import ctypes
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from tasks.errors import EnvironmentDiffers, TasksError
+
+LOCK = Path("requirements.lock")
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def enter(function: Callable[..., None], *arguments: object) -> None:
+    """Run a stage in this process: exit code 0, or 2 with the mistake in one line.
+
+    Args:
+        function: the stage's work; its outs are its only effect.
+        arguments: what it takes, e.g. the modality's name.
+    """
+    die_with_parent()
+    try:
+        check_environment()
+        function(*arguments)
+    except TasksError as mistake:
+        sys.exit(_told(mistake))
+
+
+def _told(mistake: TasksError) -> int:
+    print(f"nightloom: {mistake}", file=sys.stderr, flush=True)
+    return 2
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies, so that no killed run leaves work behind."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the request was in force
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def check_environment(lock: Path = LOCK) -> None:
+    """Compare the installed packages with the lock file.
+
+    Raises:
+        EnvironmentDiffers: a package is absent or has another version than the lock says. A local build suffix
+            (`2.13.0+cpu`) is no difference: it names the hardware, not the release.
+    """
+    if not lock.is_file():
+        raise EnvironmentDiffers(f"{lock} is not here: run stages from the repository's root")
+    wrong = list(differences(lock.read_text().splitlines()))
+    if wrong:
+        shown = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        raise EnvironmentDiffers(f"the environment is not that of {lock}: {shown}. Run `make install`.")
+
+
+def differences(lines: Iterable[str]) -> Iterable[str]:
+    """Yield one text per package whose installed version is not the locked one."""
+    for line in lines:
+        text = re.sub(r"\s*(#.*)?$", "", line)
+        if not text:
+            continue
+        wanted = Requirement(text)
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            continue
+        try:
+            installed = version(wanted.name).split("+")[0]
+        except PackageNotFoundError:
+            yield f"{wanted.name} is not installed (lock: {wanted.specifier})"
+            continue
+        if installed not in wanted.specifier:
+            yield f"{wanted.name} is {installed} (lock: {wanted.specifier})"
+
+
+def count(**work: int) -> None:
+    """Say what was done, e.g. `count(decoded=300)`: the runner adds these lines up, `make reproduce` compares them."""
+    print("work " + " ".join(f"{name}={number}" for name, number in sorted(work.items())), flush=True)

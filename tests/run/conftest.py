@@ -1,0 +1,75 @@
+"""A small project with real git and DVC: two modalities, the stages' names of the real one, commands of one line."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.run.git import git
+from tasks.run.settings import Settings
+
+DVC_YAML = """
+stages:
+  profile:
+    foreach: ${modalities}
+    do:
+      cmd: mkdir -p data/2_profiles && wc -c < data/1_raw.json > data/2_profiles/${key} && echo "work decoded=3 steps=1"
+      deps: [data/1_raw.json]
+      params: ["modalities.${key}"]
+      outs: ["data/2_profiles/${key}"]
+  validate:
+    cmd: mkdir data/3_manifest && cat data/2_profiles/* > data/3_manifest/all
+    deps: [data/2_profiles]
+    outs: [data/3_manifest]
+  gate:
+    cmd: cat data/3_manifest/all > data/verdict && ls data/champion >> data/verdict
+    deps: [data/3_manifest, data/champion]
+    outs: [data/verdict]
+    meta: {airflow: {pool: gpu}}
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout and the settings of its runs."""
+
+    checkout: Path
+    settings: Settings
+
+    def commit(self, **files: str) -> str:
+        """Commit files (`dvc_yaml` is dvc.yaml) and push them to central's main."""
+        for name, content in files.items():
+            path = self.checkout / name.replace("__", "/").replace("_yaml", ".yaml").replace("_json", ".json")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        git("add", "--all", cwd=self.checkout)
+        git("commit", "--quiet", "--allow-empty", "-m", "change", cwd=self.checkout)
+        git("push", "--quiet", self.settings.central, "HEAD:refs/heads/main", cwd=self.checkout)
+        return git("rev-parse", "HEAD", cwd=self.checkout)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    home, checkout = tmp_path / "home", tmp_path / "checkout"
+    made = Project(
+        checkout, Settings(home, str(home / "central.git"), str(home / "remote"), home / "cache", f"sqlite:///{home}/m.db")
+    )
+    git("init", "--quiet", "--bare", "--initial-branch=main", made.settings.central)
+    git("init", "--quiet", "--initial-branch=main", str(checkout))
+    subprocess.run(["dvc", "init", "--quiet"], cwd=checkout, check=True)
+    (checkout / ".gitignore").write_text(
+        "/data/1_raw\n/data/2_profiles\n/data/3_manifest\n/data/verdict\n/data/champion\n/data/anchor\n"
+    )
+    (checkout / ".dvc/config").write_text("[core]\n    remote = nightloom\n['remote \"nightloom\"']\n    url = nowhere\n")
+    (checkout / "data").mkdir()
+    (checkout / "data/champion").mkdir()
+    subprocess.run(["dvc", "config", "--local", "cache.dir", str(home / "cache")], cwd=checkout, check=True)
+    subprocess.run(["dvc", "remote", "modify", "--local", "nightloom", "url", str(home / "remote")], cwd=checkout, check=True)
+    subprocess.run(["dvc", "add", "--quiet", "data/champion"], cwd=checkout, check=True)
+    (checkout / "dvc.yaml").write_text(DVC_YAML)
+    (checkout / "params.yaml").write_text("modalities: {a: 1, b: 2}\n")
+    subprocess.run(["dvc", "push", "--quiet", "data/champion"], cwd=checkout, check=True)
+    made.commit(data__1_raw_json='{"batches": []}')
+    return made
