@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
-from airflow.sdk import DAG, Asset, AssetWatcher, AssetOrTimeSchedule, CronTriggerTimetable, Param  # noqa: E402
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
 
 from tasks.run.graph import Stage, stages  # noqa: E402
 from tasks.run.operators import Admit, After, Close, OpenRun, Promote, StageStep  # noqa: E402

@@ -24,6 +24,7 @@ class UnknownName(TasksError):
     """A name that does not exist. The message lists the known ones."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        """Name what kind of thing it is, the name that was given, and those that exist."""
         super().__init__(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}")
 
 

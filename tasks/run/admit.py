@@ -1,7 +1,7 @@
 """Stop a night whose batch fails critical expectations, before any GPU is used."""
 
 import json
-import os
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
         `refused`: why the night stops here, or None; `batches`: those at fault; `waived`: failures of batches that a person
         released; `docs`: the Data Docs page.
     """
-    with workspace(s, commit, "admit") as folder:
+    with workspace(s, commit, "admit") as folder, chdir(folder):
         bring(folder, fragments, [str(MANIFEST)])
         docs = _render(folder, s.reports / page_folder(run))
         validation = read_json(folder / MANIFEST / "validation.json")
@@ -61,7 +61,6 @@ def bring(folder: Path, fragments: lock.Fragments, targets: list[str]) -> None:
     """Merge fragments into a workspace's dvc.lock and pull what they made."""
     from dvc.repo import Repo
 
-    os.chdir(folder)
     with Repo() as repo:
         lock.merge(folder, fragments, graph.names(repo))
         repo.pull(targets=targets)

@@ -1,8 +1,8 @@
 """The end of a run, whatever its outcome: dvc.lock, the verdict, `nightly`, MLflow, the report."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,7 @@ def close(
         Refused: `nightly` moved since the run was opened; the loser is told who won.
     """
     outcome = _outcome(opened, fragments, tasks)
-    with workspace(s, opened["commit"], "close") as folder:
-        os.chdir(folder)
+    with workspace(s, opened["commit"], "close") as folder, chdir(folder):
         entries = {name: fragment["lock"] for name, fragment in fragments.items()}
         work = _work(folder, fragments)
         if outcome == "judged":

@@ -1,9 +1,9 @@
 """The run's commit: what landed, the code, the parameters and the pins, under a ref that is created once."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
     Raises:
         TasksError: an unknown revision, override or batch; a graph that was not deployed; only unusable batches landed.
     """
-    with workspace(s, "HEAD", "open") as folder:
-        os.chdir(folder)
+    with workspace(s, "HEAD", "open") as folder, chdir(folder):
         opened = resolve(folder, run_ref(run).removeprefix("refs/heads/"))
         if opened:
             return _answer(folder, opened)

@@ -1,6 +1,6 @@
 """One stage, on any worker, any number of times: a clean clone, deps pulled and checked, `dvc repro -s`, push, fragment."""
 
-import os
+from contextlib import chdir
 from pathlib import PurePosixPath
 from time import monotonic
 from typing import Any
@@ -19,7 +19,7 @@ class StageFailed(Exception):
 def run_stage(s: Settings, commit: str, name: str, fragments: lock.Fragments) -> dict[str, Any]:
     """Run one stage of a run's commit, or find that nothing it depends on has changed.
 
-    Changes this process's working directory: call it in a process of its own.
+    Changes this process's working directory meanwhile: call it in a process of its own.
 
     Args:
         s: where central, remote and cache are.
@@ -36,8 +36,7 @@ def run_stage(s: Settings, commit: str, name: str, fragments: lock.Fragments) ->
     """
     from dvc.repo import Repo
 
-    with workspace(s, commit, name) as folder:
-        os.chdir(folder)
+    with workspace(s, commit, name) as folder, chdir(folder):
         with Repo() as repo:
             lock.merge(folder, fragments, graph.names(repo))
             if wanted := _kept_deps(repo, name):  # none would mean all

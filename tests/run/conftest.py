@@ -30,6 +30,13 @@ stages:
 """
 
 
+PARAMS = """
+ingest: {landing: home/landing}
+modalities: {a: {kind: text}, b: {kind: text}}
+targets: {label: {}}
+"""
+
+
 @dataclass(frozen=True)
 class Project:
     """A checkout and the settings of its runs."""
@@ -69,7 +76,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     subprocess.run(["dvc", "remote", "modify", "--local", "nightloom", "url", str(home / "remote")], cwd=checkout, check=True)
     subprocess.run(["dvc", "add", "--quiet", "data/champion"], cwd=checkout, check=True)
     (checkout / "dvc.yaml").write_text(DVC_YAML)
-    (checkout / "params.yaml").write_text("modalities: {a: 1, b: 2}\n")
+    (checkout / "params.yaml").write_text(PARAMS)
     subprocess.run(["dvc", "push", "--quiet", "data/champion"], cwd=checkout, check=True)
-    made.commit(data__1_raw_json='{"batches": []}')
+    made.commit(**{f"data__{name}_json": '{"batches": []}' for name in ("1_raw", "reference", "batches")})
     return made

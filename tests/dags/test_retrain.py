@@ -1,0 +1,78 @@
+"""The DAG against dvc.yaml: same stages, same edges, light to parse."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PARSE = """
+import json, runpy, sys, time
+runpy.run_path("dags/retrain.py")  # the first parse asks DVC
+heavy = [name for name in {heavy} if name in sys.modules]
+began = time.process_time()
+dag = runpy.run_path("dags/retrain.py")["dag"]
+cpu = time.process_time() - began
+tasks = {{t.task_id: {{"up": sorted(t.upstream_task_ids), "pool": t.pool, "rule": str(t.trigger_rule)}} for t in dag.tasks}}
+print("ANSWER " + json.dumps({{"cpu": cpu, "heavy": heavy, "tasks": tasks, "params": sorted(dag.params)}}))
+"""
+HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", "sklearn", "scipy")
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("home")
+    environment = {**os.environ, "AIRFLOW_HOME": str(home), "NIGHTLOOM_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE.format(heavy=HEAVY)], env=environment, capture_output=True, text=True, check=True
+    )
+    answer: dict[str, Any] = json.loads(done.stdout.split("ANSWER ")[1])
+    return answer
+
+
+def dvc_edges() -> set[tuple[str, str]]:
+    """What `dvc dag` draws, upstream first, without the .dvc files."""
+    dot = subprocess.run(["dvc", "dag", "--dot"], capture_output=True, text=True, check=True).stdout
+    return {(a, b) for a, b in re.findall(r'"([^"]+)" -> "([^"]+)"', dot) if not a.endswith(".dvc")}
+
+
+def test_the_edges_are_those_of_dvc(parsed: dict[str, Any]) -> None:
+    stages = subprocess.run(["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=True).stdout.split()
+    ids = {stage.replace("@", "."): stage for stage in stages}
+    assert set(ids) <= set(parsed["tasks"])
+    shown = {(ids[up], ids[task]) for task in ids for up in parsed["tasks"][task]["up"] if up in ids}
+    assert shown == dvc_edges()
+
+
+def test_parsing_again_is_light(parsed: dict[str, Any]) -> None:
+    assert parsed["cpu"] < 0.5
+    assert parsed["heavy"] == []
+
+
+def test_nothing_that_wants_the_gpu_pool_runs_before_admit(parsed: dict[str, Any]) -> None:
+    tasks = parsed["tasks"]
+
+    def upstream(task: str) -> set[str]:
+        return set(tasks[task]["up"]).union(*(upstream(up) for up in tasks[task]["up"]))
+
+    wanting = [task for task, facts in tasks.items() if facts["pool"] == "gpu"]
+    assert {"pretrain.image", "extract.audio", "train.concat"} <= set(wanting)
+    assert all("admit" in upstream(task) for task in wanting)
+    assert "admit" not in upstream("validate")
+
+
+def test_close_comes_on_every_outcome_and_promote_last(parsed: dict[str, Any]) -> None:
+    tasks = parsed["tasks"]
+    assert tasks["close"]["rule"] == "all_done"
+    assert tasks["promote"]["up"] == ["close"]
+    assert not any("promote" in facts["up"] for facts in tasks.values())
+    assert parsed["params"] == ["dry_run", "move_reference", "overrides", "release", "revision"]
+
+
+def test_dags_import_nothing_heavy_at_module_level() -> None:
+    for file in Path("dags").rglob("*.py"):
+        assert not re.search(rf"^(import|from) ({'|'.join(HEAVY)}|dvc)\b", file.read_text(), re.MULTILINE), file
