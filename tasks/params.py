@@ -166,8 +166,12 @@ def keyed_seed(seed: int, *names: str) -> int:
     return int.from_bytes(hashlib.sha256(":".join([str(seed), *names]).encode()).digest()[:8], "big") >> 1
 
 
-def load(path: Path = PARAMS) -> Params:
+def load(path: Path = PARAMS, modality: str | None = None) -> Params:
     """Read and check params.yaml.
+
+    Args:
+        path: the file.
+        modality: read this one alone, so that its stage imports no other kind's libraries; None: all.
 
     Raises:
         ContractBroken: the file is absent or no YAML mapping.
@@ -182,17 +186,20 @@ def load(path: Path = PARAMS) -> Params:
         raise ContractBroken(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ContractBroken(f"{path} must hold a mapping, got {type(raw).__name__}")
-    return check(raw)
+    return check(raw, modality)
 
 
-def check(raw: Mapping[str, Any]) -> Params:
+def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
     """Turn the content of params.yaml into `Params`, or say what is wrong with it (see `load`)."""
     plain = {key: value for key, value in raw.items() if key not in {"modalities", "targets"}}
     known = {f.name for f in dataclasses.fields(Params)}
     for key in plain:
         if key not in known:
             raise UnknownName("key in params.yaml:", key, known)
-    modalities = {name: _modality(name, body) for name, body in sorted(_mapping(raw, "modalities").items())}
+    bodies = _mapping(raw, "modalities")
+    if modality is not None and modality not in bodies:
+        raise UnknownName("modality", modality, bodies)
+    modalities = {name: _modality(name, body) for name, body in sorted(bodies.items()) if modality in (None, name)}
     targets = {name: _target(name, body) for name, body in _mapping(raw, "targets").items()}
     params: Params = _build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_ranges(params)

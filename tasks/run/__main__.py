@@ -28,9 +28,9 @@ def _admit(body: Mapping[str, Any]) -> object:
 
 
 def _measure(body: Mapping[str, Any]) -> object:
-    from tasks.run.measure import measure_run
+    from tasks.run.measured import measured
 
-    return measure_run(settings(), body["opened"]["commit"], _locks(body["fragments"]))
+    return measured(settings(), body["opened"]["commit"], _locks(body["fragments"]))
 
 
 def _close(body: Mapping[str, Any]) -> object:
@@ -40,9 +40,12 @@ def _close(body: Mapping[str, Any]) -> object:
 
 
 def _promote(body: Mapping[str, Any]) -> object:
-    from tasks.run.promotion import promotion
+    from tasks.promote.mirror import mirror
+    from tasks.promote.promote import promote
 
-    return promotion(settings(), body["run"], body["closed"])
+    promoted = promote(settings(), body["run"], body["closed"]["commit"], "the gate (promotion: auto)")
+    mirror(settings())
+    return promoted
 
 
 def _locks(fragments: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,15 +34,9 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
         names = {f"{b['name']}-{b['digest'][:8]}": b for b in ledger(folder)}
         blamed = [names[key] for key in validation["failed_batches"] if key in names]
         waived = bool(blamed) and all(batch["status"] == "released" for batch in blamed)
-        answer = {
-            "refused": None,
-            "batches": [b["name"] for b in blamed],
-            "waived": reasons if waived else [],
-            "docs": str(docs),
-        }
-        if failed and not waived:
-            answer["refused"] = _refusal(answer["batches"], reasons, docs)
-        return answer
+        batches = [b["name"] for b in blamed]
+        refused = _refusal(batches, reasons, docs) if failed and not waived else None
+        return {"refused": refused, "batches": batches, "waived": reasons if waived else [], "docs": str(docs)}
 
 
 def _refusal(batches: list[str], reasons: list[str], docs: Path) -> str:

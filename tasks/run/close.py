@@ -1,21 +1,22 @@
 """The end of a run, whatever its outcome: dvc.lock, the verdict, `nightly`, MLflow, the report."""
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import INDEX, REFERENCE, write_json
+from tasks.contracts import INDEX, REFERENCE, REPORTS, read_json, write_json
 from tasks.errors import Refused
-from tasks.run import lock
-from tasks.run.admit import ledger
+from tasks.run.admit import bring, ledger
 from tasks.run.git import compare_and_set, git, resolve
 from tasks.run.open import NIGHTLY, run_ref
 from tasks.run.record import record
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
 
+VERDICT = REPORTS / "verdict.json"
 Fragment = Mapping[str, Any]  # what `run_stage` returned, with `work`
 
 
@@ -38,24 +39,23 @@ def close(
         Refused: `nightly` moved since the run was opened; the loser is told who won.
     """
     outcome = _outcome(opened, fragments, tasks)
+    entries = {name: fragment["lock"] for name, fragment in fragments.items()}
+    problems = [*opened["problems"], *_problems(outcome, opened, fragments, tasks)]
     with workspace(s, opened["commit"], "close") as folder, chdir(folder):
-        entries = {name: fragment["lock"] for name, fragment in fragments.items()}
         work = _work(folder, fragments)
+        verdict = None
         if outcome == "judged":
-            lock.merge(folder, entries, list(opened["stages"]))
+            bring(folder, entries, [str(VERDICT)])
             _prove(folder)
+            verdict = read_json(folder / VERDICT)
         if outcome == "batch rejected":
-            problems = [tasks["admit"]["refused"], *_reject(folder, opened, tasks["admit"]["batches"])]
-        else:
-            problems = (
-                [] if outcome == "judged" else [f"stage {n} did not end well" for n in opened["stages"] if n not in fragments]
-            )
-        found = record(s, folder, opened, outcome, entries, tasks, [*opened["problems"], *problems])
-        commit = opened["commit"]
+            _reject(folder, opened, tasks["admit"]["batches"])
+        commit = str(opened["commit"])
         if outcome != "failed" and not opened["dry_run"]:
-            commit = _commit(folder, opened, outcome, found["verdict"], work)
+            commit = _commit(folder, opened, _message(opened, outcome, verdict, work))
             _move_nightly(s, folder, opened, commit)
-        return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, **found}
+    found = record(s, opened, commit, outcome, entries, tasks, problems)
+    return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "problems": problems, "work": work, **found}
 
 
 def _outcome(opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks: Mapping[str, Any]) -> str:
@@ -71,8 +71,6 @@ def _prove(folder: Path) -> None:
     Raises:
         Refused: it does not; the message holds DVC's answer.
     """
-    import subprocess
-
     done = subprocess.run(["dvc", "repro", "--dry", "--allow-missing"], cwd=folder, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines or lines[-1] != "Data and pipelines are up to date.":
@@ -80,7 +78,17 @@ def _prove(folder: Path) -> None:
         raise Refused(f"the merged dvc.lock is not what the stages would write: {shown}")
 
 
-def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> list[str]:
+def _problems(
+    outcome: str, opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks: Mapping[str, Any]
+) -> list[str]:
+    if outcome == "judged":
+        return []
+    if tasks["admit"] and tasks["admit"]["refused"]:
+        return [tasks["admit"]["refused"]]
+    return [f"stage {name} did not end well" for name in opened["stages"] if name not in fragments][:3]
+
+
+def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> None:
     """Keep the rejected batches out, in the ledger and the index; others that landed with them are ingested again."""
     new = set(opened["batches"])
     rejected = set(blamed) & new or new
@@ -93,10 +101,6 @@ def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> l
         content = json.loads((folder / path).read_text())
         content["batches"] = [b for b in content["batches"] if b["name"] not in new]
         write_json(folder / path, content)
-    return [
-        f"batch {name} was rejected: it stays out until it lands changed or is released in the form"
-        for name in sorted(rejected)
-    ]
 
 
 def _work(folder: Path, fragments: Mapping[str, Fragment]) -> dict[str, dict[str, int]]:
@@ -116,17 +120,10 @@ def _trailers(message: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def _commit(
-    folder: Path,
-    opened: Mapping[str, Any],
-    outcome: str,
-    verdict: Mapping[str, Any] | None,
-    work: Mapping[str, Mapping[str, int]],
-) -> str:
+def _commit(folder: Path, opened: Mapping[str, Any], message: str) -> str:
     """The closed commit: parents and date of the opened one, so that closing twice gives one commit."""
     git("add", "--all", cwd=folder)
     parents, date = git("log", "-1", "--format=%P%n%cI", opened["commit"], cwd=folder).splitlines()
-    message = _message(opened, outcome, verdict, work)
     options = [word for parent in parents.split() for word in ("-p", parent)]
     return git("commit-tree", git("write-tree", cwd=folder), *options, stdin=message, cwd=folder, date=date)
 

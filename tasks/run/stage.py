@@ -36,17 +36,16 @@ def run_stage(s: Settings, commit: str, name: str, fragments: lock.Fragments) ->
     """
     from dvc.repo import Repo
 
-    with workspace(s, commit, name) as folder, chdir(folder):
-        with Repo() as repo:
-            lock.merge(folder, fragments, graph.names(repo))
-            if wanted := _kept_deps(repo, name):  # none would mean all
-                repo.pull(targets=wanted)
-            began = monotonic()
-            with scrubbed():
-                ran = _reproduce(repo, name)
-            if ran:
-                repo.push(targets=[name])
-            return {"lock": lock.read(folder)[name], "ran": ran, "seconds": round(monotonic() - began, 1)}
+    with workspace(s, commit, name) as folder, chdir(folder), Repo() as repo:
+        lock.merge(folder, fragments, graph.names(repo))
+        if wanted := _kept_deps(repo, name):  # none would mean all
+            repo.pull(targets=wanted)
+        began = monotonic()
+        with scrubbed():
+            ran = _reproduce(repo, name)
+        if ran:
+            repo.push(targets=[name])
+        return {"lock": lock.read(folder)[name], "ran": ran, "seconds": round(monotonic() - began, 1)}
 
 
 def _kept_deps(repo: Any, name: str) -> list[str]:

@@ -1,0 +1,85 @@
+"""What people see of a closed run: its page below <home>/reports, its run in MLflow."""
+
+from collections.abc import Mapping
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import CANDIDATES, ENCODERS, MANIFEST, REPORTS, read_json
+from tasks.run import lock
+from tasks.run.admit import bring, page_folder
+from tasks.run.settings import Settings
+from tasks.run.workspace import workspace
+
+
+def record(
+    s: Settings,
+    opened: Mapping[str, Any],
+    commit: str,
+    outcome: str,
+    entries: lock.Fragments,
+    tasks: Mapping[str, Any],
+    problems: list[str],
+) -> dict[str, Any]:
+    """Write the page and log the run.
+
+    Args:
+        s: where reports and MLflow are.
+        opened: what `open` returned.
+        commit: the closed commit, or the opened one of a run that failed.
+        outcome: judged, batch rejected or failed.
+        entries: what the stages locked.
+        tasks: what `admit` and `measure` returned, or None.
+        problems: what people must read.
+
+    Returns:
+        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page's path.
+    """
+    from tasks import report
+    from tasks.promote.runs import log_run
+
+    with workspace(s, opened["commit"], "record") as folder, chdir(folder):
+        outs = [out["path"] for entry in entries.values() for out in entry.get("outs", ())]
+        wanted = (MANIFEST, REPORTS, ENCODERS, CANDIDATES)
+        bring(folder, entries, [path for path in outs if any(path.startswith(str(place)) for place in wanted)])
+        found = {name: _read(folder / path) for name, path in _PAGES.items()}
+        page = report.write(
+            s.reports / page_folder(opened["run"]),
+            run=opened["run"],
+            commit=commit,
+            outcome=outcome,
+            verdict=found["verdict"],
+            scores=found["scores"],
+            validation=found["validation"],
+            manifest=found["manifest"],
+            quarantine=folder / MANIFEST / "quarantine.parquet",
+            pictures=sorted((folder / REPORTS).rglob("*.png")),
+            measured=tasks["measure"],
+            problems=problems,
+            links={"Data Docs": tasks["admit"]["docs"]} if tasks["admit"] else {},
+        )
+        log_run(s, opened["run"], commit, found["verdict"], found["scores"], _curves(folder), folder, page)
+    return {"verdict": found["verdict"], "scores": found["scores"], "report": str(page)}
+
+
+_PAGES = {
+    "verdict": REPORTS / "verdict.json",
+    "scores": REPORTS / "evaluate" / "scores.json",
+    "validation": MANIFEST / "validation.json",
+    "manifest": MANIFEST / "manifest.json",
+}
+
+
+def _read(path: Path) -> Any:
+    return read_json(path) if path.is_file() else None
+
+
+def _curves(folder: Path) -> dict[str, Any]:
+    """One curve per fitted thing, by the name of its folder: `image`, `concat`, `alone-image`."""
+    found = {}
+    for place in (ENCODERS, CANDIDATES):
+        for path in sorted((folder / place).rglob("*.json")):
+            curve = read_json(path).get("curve")
+            if curve:
+                found[path.parent.name] = curve
+    return found
