@@ -99,6 +99,20 @@ def _cut_by_time(times: pd.Series, val: float, test: float, embargo_s: float) ->
     return parts
 
 
+def landed_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
+    """All landed rows as in `read_samples`; a target or a modality that no batch had yet is null or False in all of them."""
+    samples: pd.DataFrame = read_samples(batches).to_pandas()
+    for name in params.targets:
+        if name not in samples:
+            samples[name] = pd.Series(None, index=samples.index, dtype="str")
+    for name in params.modalities:
+        has = samples[f"has_{name}"] if f"has_{name}" in samples else pd.Series(False, index=samples.index)
+        samples[f"has_{name}"] = has.eq(True).astype(bool)
+        if f"{name}_timestamp" not in samples:
+            samples[f"{name}_timestamp"] = np.nan
+    return samples
+
+
 def labelled(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
     """Rows that ingest took and that have a label of at least one target."""
     return samples[(samples["refused"] == "") & samples[list(params.targets)].notna().any(axis=1)]
@@ -113,8 +127,7 @@ def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
     Raises:
         ContractBroken: no such row, or labels of one class only.
     """
-    samples = read_samples(batches).to_pandas()
-    rows = training_part(samples, params)
+    rows = training_part(landed_rows(batches, params), params).sort_values("sample_id", ignore_index=True)
     for target, names in classes(rows, params).items():
         if len(names) < 2:
             found = ", ".join(names) or "none"
@@ -126,14 +139,14 @@ def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
 
 
 def training_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """The rows of `training_rows`, from a table as in `read_samples`."""
-    rows = labelled(samples, params).reset_index(drop=True)
+    """The rows of `training_rows` in landed order, out of a table as in `read_samples`, whose index they keep."""
+    rows = labelled(samples, params)
     given = rows["split"].fillna("")
     train = rows[assign(rows, params.split, params.seed) == "train"]
     if (given == "val").any():
         carved = _carved(rows[given == "train"], params.split, params.seed, by_time(rows, params.split))
         train = train.drop(carved.index[carved != "train"], errors="ignore")
-    return train.drop_duplicates("sample_id").sort_values("sample_id", ignore_index=True)
+    return train.drop_duplicates("sample_id")
 
 
 def classes(training: pd.DataFrame, params: Params) -> dict[str, list[str]]:

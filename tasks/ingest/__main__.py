@@ -1,0 +1,65 @@
+"""Ingest what has landed, without Airflow: `python -m tasks.ingest`, then `dvc add data/1_raw` and `dvc repro`.
+
+New batches of `ingest.landing` (params.yaml) are cut into data/1_raw and added to data/1_raw.json; the first batch ever
+becomes the reference. Batches that are known by content are passed over.
+"""
+
+import sys
+
+from tasks import contracts
+from tasks.contracts import Batch
+from tasks.errors import ContractBroken, NoData, TasksError
+from tasks.ingest import digest, ingest
+from tasks.ingest.landing import look
+from tasks.params import load
+
+
+def main() -> None:
+    """Ingest every batch that is new; a batch that cannot be taken is named and the others go on.
+
+    Raises:
+        ContractBroken: some batch was refused.
+    """
+    params = load()
+    landing = look(params.ingest.landing)
+    for text in landing.waiting:
+        print(f"waiting: {text}")
+    batches, refused = _known(), 0
+    for landed in landing.batches:
+        try:
+            if digest(landed, params) in {batch.digest for batch in batches}:
+                print(f"{landed.name}: known")
+                continue
+            done = ingest(landed, params, contracts.RAW)
+        except ContractBroken as mistake:
+            refused += 1
+            print(f"{landed.name}: refused: {mistake}", file=sys.stderr)
+            continue
+        batches.append(done.batch)
+        _record(batches)
+        print(f"{landed.name}: {done.rows} rows, {done.refused} refused" + "".join(f"\n  {text}" for text in done.examples))
+    if refused:
+        raise ContractBroken(f"{refused} of {len(landing.batches)} batches in {params.ingest.landing} refused; see above")
+
+
+def _known() -> list[Batch]:
+    try:
+        return contracts.read_index()
+    except NoData:
+        return []
+
+
+def _record(batches: list[Batch]) -> None:
+    contracts.write_index(batches)
+    try:
+        contracts.read_index(contracts.REFERENCE)
+    except NoData:
+        contracts.write_index(batches[:1], contracts.REFERENCE)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except TasksError as told:
+        print(f"nightloom: {told}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,84 @@
+"""Judge the night's data: `python -m tasks.validate` (see tasks/validate/__init__.py for what it writes)."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from tasks.contracts import MANIFEST, new_folder, write_json, write_parquet
+from tasks.params import Params, load
+from tasks.splits import NONE, PARTS
+from tasks.stage import count, enter
+from tasks.validate.great import Judge
+from tasks.validate.night import Night, read_night
+from tasks.validate.suites import tables
+from tasks.validate.verdicts import Sorted, sort_rows
+
+TEXT = pa.string()
+QUARANTINE = pa.schema([("sample_id", TEXT), ("batch", TEXT), ("row", pa.int64()), ("modality", TEXT), ("reason", TEXT)])
+
+
+def validate() -> None:
+    """Write data/3_manifest/.
+
+    Raises:
+        NoData: nothing has landed, or a file is absent.
+        ContractBroken: the files that it reads do not belong together.
+    """
+    params = load()
+    night = read_night(params)
+    rows = sort_rows(night)
+    with new_folder(MANIFEST) as folder:
+        write_parquet(folder / "samples.parquet", _table(rows.manifest, _schema(params)))
+        write_parquet(folder / "quarantine.parquet", _table(rows.quarantined, QUARANTINE))
+        write_json(folder / "manifest.json", _manifest(night, rows))
+        write_json(folder / "validation.json", _judge(night, rows, folder))
+    count(accepted=len(rows.manifest), quarantined=len(rows.quarantined))
+
+
+def _judge(night: Night, rows: Sorted, folder: Path) -> dict[str, Any]:
+    judge = Judge()
+    entries: list[dict[str, Any]] = []
+    for table in tables(night, rows):
+        found, result = judge.judge(table)
+        write_json(folder / "gx" / f"{table.name}.json", result)
+        entries += found
+    broken = [entry for entry in entries if entry["severity"] == "critical" and not entry["success"]]
+    return {
+        "success": not broken,
+        "expectations": entries,
+        "batches": [batch.key for batch in night.batches],
+        "failed_batches": sorted({key for entry in broken for key in entry["batches"]}),
+    }
+
+
+def _manifest(night: Night, rows: Sorted) -> dict[str, Any]:
+    accepted, lost = rows.manifest["batch"].value_counts(), rows.quarantined["batch"].value_counts()
+    splits = rows.manifest["split"].value_counts()
+    batches = []
+    for batch in night.batches:
+        kept, left = int(accepted.get(batch.key, 0)), int(lost.get(batch.key, 0))
+        batches.append({"key": batch.key, "name": batch.name, "rows": kept + left, "accepted": kept, "quarantined": left})
+    return {
+        "classes": dict(night.classes),
+        "samples": len(rows.manifest),
+        "quarantined": len(rows.quarantined),
+        "splits": {part: int(splits.get(part, 0)) for part in (*PARTS, NONE)},
+        "batches": batches,
+        "new": night.new,
+    }
+
+
+def _schema(params: Params) -> pa.Schema:
+    fields = [("sample_id", TEXT), ("batch", TEXT), ("group", TEXT), ("split", TEXT), ("timestamp", pa.float64())]
+    fields += [(target, pa.int64()) for target in params.targets]
+    return pa.schema(fields + [(f"has_{name}", pa.bool_()) for name in params.modalities])
+
+
+def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+
+
+if __name__ == "__main__":
+    enter(validate)

@@ -1,0 +1,85 @@
+"""What validate looks at: every landed row, its split, and the profile of each of its modalities."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from tasks import splits
+from tasks.contracts import INDEX, PROFILES, REFERENCE, Batch, read_index
+from tasks.errors import ContractBroken, NoData
+from tasks.params import Params
+
+PROFILED = ("sample_id", "batch", "ok", "reason", "sha256", "near", "duration_s")
+
+
+@dataclass(frozen=True)
+class Night:
+    """The data that is judged.
+
+    Attributes:
+        landed: all landed rows in the order in which they landed, columns as in `read_samples`, and `part`: the split
+            ("" for a row that is refused, unlabelled or in the embargo).
+        profiles: per modality, one row per landed row that has it, columns as in data/2_profiles, index = that of `landed`.
+        classes: names of the classes per target, in the order of their numbers.
+        encoder_rows: index of the landed rows that encoders are fitted on.
+        batches: all batches in the order in which they were accepted.
+        reference: keys of the batches that encoders are fitted on.
+        params: what params.yaml says.
+    """
+
+    landed: pd.DataFrame
+    profiles: Mapping[str, pd.DataFrame]
+    classes: Mapping[str, list[str]]
+    encoder_rows: pd.Index
+    batches: list[Batch]
+    reference: frozenset[str]
+    params: Params
+
+    @property
+    def taken(self) -> pd.DataFrame:
+        """Rows that ingest did not refuse."""
+        return self.landed[self.landed["refused"] == ""]
+
+    @property
+    def new(self) -> list[str]:
+        """Keys of the batches that are not part of the reference."""
+        return [batch.key for batch in self.batches if batch.key not in self.reference]
+
+
+def read_night(params: Params) -> Night:
+    """Read the index, the reference, the sample tables and the profiles.
+
+    Raises:
+        NoData: nothing has landed, or a file is absent.
+        ContractBroken: a profile does not cover the rows of its modality, or the reference holds what the index does not.
+    """
+    batches, reference = read_index(), read_index(REFERENCE)
+    strange = [batch.key for batch in reference if batch.digest not in {b.digest for b in batches}]
+    if strange:
+        raise ContractBroken(f"{REFERENCE} holds {', '.join(strange)}, which {INDEX} does not; restore both from git")
+    landed = splits.landed_rows(batches, params)
+    keys = frozenset(batch.key for batch in reference)
+    labelled = splits.labelled(landed, params)
+    landed["part"] = splits.assign(labelled, params.split, params.seed).reindex(landed.index, fill_value=splits.NONE)
+    training = splits.training_part(landed[landed["batch"].isin(keys)], params)
+    profiles = {name: _profile(name, landed) for name in params.modalities}
+    return Night(landed, profiles, splits.classes(training, params), training.index, batches, keys, params)
+
+
+def _profile(name: str, landed: pd.DataFrame, folder: Path = PROFILES) -> pd.DataFrame:
+    path = folder / f"{name}.parquet"
+    if not path.is_file():
+        raise NoData(f"{path} is not here: `dvc pull {path}`, or `dvc repro profile@{name}`")
+    profile: pd.DataFrame = pq.read_table(path).to_pandas()
+    lacking = sorted(set(PROFILED) - set(profile.columns))
+    if lacking:
+        raise ContractBroken(f"{path} lacks the column {', '.join(lacking)}: `dvc repro -f profile@{name}`")
+    has = landed[(landed["refused"] == "") & landed[f"has_{name}"]]
+    rows = pd.Series(has.index, index=pd.MultiIndex.from_frame(has[["batch", "sample_id"]]))
+    profiled = pd.MultiIndex.from_frame(profile[["batch", "sample_id"]])
+    if len(profiled) != len(rows) or not profiled.isin(rows.index).all() or not profiled.is_unique:
+        raise ContractBroken(f"{path} does not hold one row per row of data/1_raw/{name}: `dvc repro -f profile@{name}`")
+    return profile.set_index(pd.Index(rows.loc[profiled].to_numpy()))

@@ -1,0 +1,22 @@
+"""New batches beside the reference."""
+
+from tasks.validate.drift import drift
+from tasks.validate.great import Check, Table, gxe
+from tasks.validate.night import Night
+
+
+def table(night: Night) -> Table | None:
+    """The distances of `drift.drift`; None where there is nothing to compare."""
+    distances = drift(night)
+    if distances.empty:
+        return None
+    most = night.params.validate.drift_warning
+    check = Check(
+        "distance to the reference",
+        "warning",
+        gxe.ExpectColumnValuesToBeBetween,
+        {"column": "distance", "min_value": 0.0, "max_value": most},
+        f"a Kolmogorov-Smirnov distance of at most {most:g}",
+        "look at the batch; if the world has changed, move the reference",
+    )
+    return Table("drift", distances, [check], index=("batch", "modality", "column"))

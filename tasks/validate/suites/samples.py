@@ -1,0 +1,31 @@
+"""The accepted samples: the table that training reads."""
+
+from tasks.splits import NONE, PARTS
+from tasks.validate.great import Check, Table, gxe
+from tasks.validate.night import Night
+from tasks.validate.verdicts import Sorted
+
+READABLE = r"^\S(?:.*\S)?$"
+
+
+def table(night: Night, rows: Sorted) -> Table:
+    """The manifest's sample table itself."""
+    checks = [
+        Check(
+            "accepted samples", "critical", gxe.ExpectTableRowCountToBeBetween, {"min_value": 1}, "at least 1", "land a batch"
+        ),
+        Check(
+            "sample ids", "critical", gxe.ExpectColumnValuesToMatchRegex, {"column": "sample_id", "regex": READABLE}, "readable"
+        ),
+        Check("sample ids in use", "critical", gxe.ExpectColumnValuesToBeUnique, {"column": "sample_id"}, "one sample each"),
+        Check(
+            "groups", "critical", gxe.ExpectColumnValueLengthsToBeBetween, {"column": "group", "min_value": 1}, "never empty"
+        ),
+        Check("splits", "critical", gxe.ExpectColumnValuesToBeInSet, {"column": "split", "value_set": [*PARTS, NONE]}, "known"),
+    ]
+    for target, classes in night.classes.items():
+        arguments = {"column": target, "min_value": 0, "max_value": max(len(classes) - 1, 0)}
+        checks.append(
+            Check(f"labels of {target}", "critical", gxe.ExpectColumnValuesToBeBetween, arguments, f"{len(classes)} classes")
+        )
+    return Table("samples", rows.manifest, checks)

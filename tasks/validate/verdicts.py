@@ -1,0 +1,46 @@
+"""The landed rows, sorted into accepted and quarantined."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tasks.splits import groups
+from tasks.validate.night import Night
+from tasks.validate.quarantine import quarantine
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Accepted and quarantined rows; together they are all landed rows. Indexes are those of `night.landed`.
+
+    Attributes:
+        manifest: accepted samples sorted by sample_id, columns of data/3_manifest/samples.parquet.
+        quarantined: columns of data/3_manifest/quarantine.parquet, in landed order.
+        labelled: index of the accepted samples with a label of at least one target.
+    """
+
+    manifest: pd.DataFrame
+    quarantined: pd.DataFrame
+    labelled: pd.Index
+
+
+def sort_rows(night: Night) -> Sorted:
+    """Quarantine what breaks a rule and accept the rest."""
+    findings = quarantine(night)
+    landed = night.landed
+    quarantined = landed.loc[findings.index, ["sample_id", "batch", "row"]].join(findings)
+    accepted = landed.drop(findings.index).sort_values("sample_id")
+    labelled = accepted.index[accepted[list(night.params.targets)].notna().any(axis=1)]
+    return Sorted(_manifest(accepted, night), quarantined, labelled)
+
+
+def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
+    columns: dict[str, pd.Series] = {"sample_id": accepted["sample_id"], "batch": accepted["batch"], "group": groups(accepted)}
+    columns["split"] = accepted["part"]
+    columns["timestamp"] = accepted["timestamp"].astype("float64")
+    for target, classes in night.classes.items():
+        numbers = {name: number for number, name in enumerate(classes)}
+        columns[target] = accepted[target].map(numbers).astype("Int64")
+    for name in night.params.modalities:
+        columns[f"has_{name}"] = accepted[f"has_{name}"]
+    return pd.DataFrame(columns, index=accepted.index)

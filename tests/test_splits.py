@@ -1,0 +1,166 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks import splits
+from tasks.contracts import Batch, Partition, file_digest, write_parquet
+from tasks.errors import ContractBroken
+from tasks.params import Split, check
+
+
+def table(n=400, group=lambda i: f"g{i // 4}", split=lambda i: "", timestamp=lambda i: np.nan, label=lambda i: "ab"[i % 2]):
+    rows = range(n)
+    return pd.DataFrame(
+        {
+            "sample_id": [f"s{i:04d}" for i in rows],
+            "group": [group(i) for i in rows],
+            "split": [split(i) for i in rows],
+            "timestamp": [timestamp(i) for i in rows],
+            "label": [label(i) for i in rows],
+            "refused": [""] * n,
+            "has_image": [True] * n,
+        }
+    )
+
+
+def params(**split):
+    return check({"modalities": {"image": {"kind": "image"}}, "targets": {"label": {}}, "split": split})
+
+
+def batch(tmp_path, monkeypatch, samples):
+    """A reference of one batch that holds these samples."""
+    import pyarrow as pa
+
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "data/1_raw/samples/night.parquet"
+    write_parquet(path, pa.Table.from_pandas(samples, preserve_index=False))
+    return [
+        Batch("night", "0" * 64, {"samples": (Partition("samples/night.parquet", len(samples), file_digest(path, "md5")),)})
+    ]
+
+
+def test_shares_are_met_and_no_group_is_cut():
+    samples = table(8000)
+    parts = splits.assign(samples, Split(), 0)
+    assert parts.groupby(samples["group"]).nunique().max() == 1
+    shares = parts.value_counts(normalize=True)
+    assert shares["test"] == pytest.approx(0.2, abs=0.03)
+    assert shares["val"] == pytest.approx(0.15, abs=0.03)
+
+
+def test_a_sample_keeps_its_split_whoever_comes_or_goes():
+    samples = table()
+    parts = splits.assign(samples, Split(), 3)
+    some = samples[samples.index % 7 != 0].sample(frac=1, random_state=0)
+    assert splits.assign(some, Split(), 3).sort_index().equals(parts.loc[some.index].sort_index())
+    assert not splits.assign(samples, Split(), 4).equals(parts)
+
+
+def test_given_splits_are_kept_and_val_is_carved_out_of_train_by_group():
+    samples = table(split=lambda i: "test" if i % 40 >= 28 else "train")
+    parts = splits.assign(samples, Split(), 0)
+    assert (parts[samples["split"] == "test"] == "test").all()
+    train = parts[samples["split"] == "train"]
+    assert set(train) == {"train", "val"}
+    assert (train == "val").mean() == pytest.approx(0.15, abs=0.07)
+    assert parts.groupby(samples["group"]).nunique().max() == 1
+
+
+def test_nothing_is_carved_where_val_is_given():
+    samples = table(split=lambda i: ("train", "train", "val", "test")[i // 4 % 4])
+    assert splits.assign(samples, Split(), 0).equals(samples["split"])
+
+
+def test_a_row_without_group_is_its_own():
+    samples = table(group=lambda i: "")
+    assert splits.groups(samples).tolist() == samples["sample_id"].tolist()
+    parts = splits.assign(samples, Split(), 0)
+    named = splits.assign(samples.assign(group=samples["sample_id"]), Split(), 0)
+    assert parts.equals(named)
+
+
+def test_every_group_is_test_in_exactly_one_fold():
+    samples = table()
+    tests = [splits.assign(samples, Split(fold=i, folds=5), 0) == "test" for i in range(5)]
+    assert (sum(part.astype(int) for part in tests) == 1).all()
+    assert all(part.any() for part in tests)
+
+
+def test_time_splits_in_order_with_an_embargo():
+    samples = table(1000, group=lambda i: "", timestamp=lambda i: float(i)).sample(frac=1, random_state=1)
+    parts = splits.assign(samples, Split(embargo_s=10), 0)
+    times = samples["timestamp"]
+    train, val, test = (times[parts == part] for part in splits.PARTS)
+    assert val.min() - train.max() > 10
+    assert test.min() - val.max() > 10
+    assert len(test) == pytest.approx(200, abs=2)
+    assert (parts == "").sum() == pytest.approx(20, abs=2)
+
+
+def test_equal_times_stay_together_and_a_row_without_one_is_in_no_part():
+    samples = table(100, group=lambda i: "", timestamp=lambda i: np.nan if i == 5 else float(i // 10))
+    parts = splits.assign(samples, Split(), 0)
+    assert parts[5] == ""
+    assert parts.drop(5).groupby(samples["timestamp"].drop(5)).nunique().max() == 1
+
+
+def test_val_is_carved_out_of_given_train_by_time_too():
+    samples = table(100, group=lambda i: "", timestamp=float, split=lambda i: "test" if i >= 80 else "train")
+    parts = splits.assign(samples, Split(), 0)
+    assert samples["timestamp"][parts == "train"].max() < samples["timestamp"][parts == "val"].min() < 80
+
+
+def test_one_group_is_enough_to_split_by_group_and_not_by_time():
+    samples = table(100, group=lambda i: "x" if i == 0 else "", timestamp=float)
+    assert not splits.by_time(samples, Split())
+    assert splits.assign(samples, Split(), 0).nunique() == 3
+
+
+def test_too_few_groups_are_counted_and_k_fold_is_offered():
+    samples = table(20, group=lambda i: f"g{i % 5}")
+    found = splits.requirements(samples, splits.assign(samples, Split(), 0), params())
+    unmet = {r.name: (r.measured, r.needed) for r in found if r.measured < r.needed}
+    assert unmet["groups to split"] == (5, 8)
+    assert all("k-fold: split.fold=0 of split.folds=5" in r.advice for r in found if r.name == "groups to split")
+
+
+def test_a_class_needs_three_groups_or_two_with_k_fold():
+    samples = table(400, label=lambda i: "rare" if i < 8 else "ab"[i % 2])  # two groups of `rare`
+    for fold, met in ((None, False), (0, True)):
+        wanted = params(**({} if fold is None else {"fold": fold}))
+        found = splits.requirements(samples, splits.assign(samples, wanted.split, 0), wanted)
+        (rare,) = (r for r in found if r.name == "groups of label=rare")
+        assert (rare.measured >= rare.needed) is met
+
+
+def test_encoders_see_the_same_rows_whatever_becomes_of_the_others(tmp_path, monkeypatch):
+    wanted = params()
+    for split in (
+        lambda i: "",
+        lambda i: ("train", "train", "val", "test")[i // 4 % 4],
+        lambda i: ("train", "test")[i // 4 % 2],
+    ):
+        samples = table(split=split)
+        before = splits.training_rows(batch(tmp_path, monkeypatch, samples), wanted)
+        train = splits.assign(samples, wanted.split, wanted.seed) == "train"
+        assert set(before["sample_id"]) <= set(samples.loc[train, "sample_id"])
+        altered = samples.copy()
+        altered.loc[~train, ["label", "has_image", "timestamp"]] = ["altered", False, 1.0]
+        for others in (samples[train], altered):
+            after = splits.training_rows(batch(tmp_path, monkeypatch, others), wanted)
+            pd.testing.assert_frame_equal(before, after)
+
+
+def test_a_reference_of_one_class_is_refused(tmp_path, monkeypatch):
+    batches = batch(tmp_path, monkeypatch, table(label=lambda i: "a"))
+    with pytest.raises(ContractBroken, match=r"hold 1 class\(es\) of 'label' \(a\), at least 2 are needed"):
+        splits.training_rows(batches, params())
+
+
+def test_refused_and_unlabelled_rows_teach_nothing(tmp_path, monkeypatch):
+    samples = table()
+    samples.loc[::3, "refused"] = "broken"
+    samples.loc[1::3, "label"] = None
+    rows = splits.training_rows(batch(tmp_path, monkeypatch, samples), params())
+    assert set(rows["sample_id"]) <= set(samples["sample_id"][2::3])
+    assert splits.classes(rows, params()) == {"label": ["a", "b"]}
