@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.contracts import MANIFEST, read_json
 from tasks.run import graph, lock
+from tasks.run.git import git
 from tasks.run.open import run_ref
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
@@ -27,16 +28,20 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
     """
     with workspace(s, commit, "admit") as folder, chdir(folder):
         bring(folder, fragments, [str(MANIFEST)])
-        docs = _render(folder, s.reports / page_folder(run))
+        docs = _render(folder, s.reports / page_folder(run), run, git("log", "-1", "--format=%cI", commit, cwd=folder))
         validation = read_json(folder / MANIFEST / "validation.json")
+        names = {f"{b['name']}-{b['digest'][:8]}": b["name"] for b in ledger(folder)}
+        released = {f"{b['name']}-{b['digest'][:8]}" for b in ledger(folder) if b["status"] == "released"}
         failed = [e for e in validation["expectations"] if e["severity"] == "critical" and not e["success"]]
-        reasons = [f"{e['name']} ({e['table']}): {e['reason']}" for e in failed]
-        names = {f"{b['name']}-{b['digest'][:8]}": b for b in ledger(folder)}
-        blamed = [names[key] for key in validation["failed_batches"] if key in names]
-        waived = bool(blamed) and all(batch["status"] == "released" for batch in blamed)
-        batches = [b["name"] for b in blamed]
-        refused = _refusal(batches, reasons, docs) if failed and not waived else None
-        return {"refused": refused, "batches": batches, "waived": reasons if waived else [], "docs": str(docs)}
+        waived = [e for e in failed if e["batches"] and set(e["batches"]) <= released]
+        blocking = [e for e in failed if e not in waived]
+        blamed = sorted({names.get(key, key) for e in blocking for key in e["batches"]})
+        return {
+            "refused": _refusal(blamed, [e["reason"] for e in blocking], docs) if blocking else None,
+            "batches": blamed,
+            "waived": [e["reason"] for e in waived],
+            "docs": str(docs),
+        }
 
 
 def _refusal(batches: list[str], reasons: list[str], docs: Path) -> str:
@@ -66,7 +71,7 @@ def ledger(folder: Path) -> list[dict[str, Any]]:
     return batches
 
 
-def _render(folder: Path, to: Path) -> Path:
+def _render(folder: Path, to: Path, run: str, moment: str) -> Path:
     from tasks.validate.docs import render
 
-    return render(folder / MANIFEST, to / "data_docs")
+    return render(folder / MANIFEST, to / "data_docs", run, moment)
