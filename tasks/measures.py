@@ -1,6 +1,6 @@
 """Scores, and how sure they are: samples of one group are not independent, so groups are what is drawn again.
 
-A score is a function of sums (`ignite` calls it the same): each group contributes a row of sums, a resample is a weighted
+A score is a function of sums: each group contributes a row of sums, a resample is a weighted
 sum of rows, and the ratio is taken once at the end. Two models on the same samples share their rows' groups, so that
 their difference is paired.
 """
@@ -81,36 +81,39 @@ def tally(metric: str, truth: Labels, predicted: Labels, groups: npt.NDArray[np.
         if labels.min() < 0 or labels.max() >= classes:
             raise ContractBroken(f"{what} must be in 0 … {classes - 1}, got {labels.min()} … {labels.max()}")
     names, index = np.unique(groups, return_inverse=True)
-    columns, ratio = METRICS[metric](truth, predicted, classes)
-    sums = [np.bincount(index, weights=column, minlength=len(names)) for column in columns]
-    return Tally(np.stack(sums, axis=1), ratio)
+    return METRICS[metric](truth, predicted, index, len(names), classes)
 
 
-def _accuracy(truth: Labels, predicted: Labels, classes: int) -> tuple[list[Array], Callable[[Array], Array]]:
+def _accuracy(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
     """Share of hits."""
-    hits = (truth == predicted).astype(np.float64)
-    return [hits, np.ones_like(hits)], lambda sums: sums[..., 0] / sums[..., 1]
+    hits = np.bincount(group[truth == predicted], minlength=groups)
+    return Tally(np.stack([hits, np.bincount(group, minlength=groups)], axis=1).astype(np.float64), _share)
 
 
-def _macro_f1(truth: Labels, predicted: Labels, classes: int) -> tuple[list[Array], Callable[[Array], Array]]:
+def _share(sums: Array) -> Array:
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def _macro_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
     """Mean of F1 = 2 hits / (in truth + in predictions) over the classes that occur in either."""
-    at = np.arange(classes)
-    hits = (truth[:, None] == at) & (predicted[:, None] == at)  # [n, classes]
-    seen = (truth[:, None] == at).astype(np.float64) + (predicted[:, None] == at)
+    hit = truth == predicted
 
-    def ratio(sums: Array) -> Array:
-        twice, both = 2 * sums[..., :classes], sums[..., classes:]
-        occurs = both > 0
-        scores: Array = np.where(occurs, twice / np.where(occurs, both, 1), 0).sum(axis=-1) / occurs.sum(axis=-1)
-        return scores
+    def by_class(labels: Labels, of: Labels) -> npt.NDArray[np.int64]:
+        return np.bincount(of * classes + labels, minlength=groups * classes).reshape(groups, classes)
 
-    return [*hits.astype(np.float64).T, *seen.T], ratio
+    hits = by_class(truth[hit], group[hit])
+    return Tally(
+        np.concatenate([hits, by_class(truth, group) + by_class(predicted, group)], axis=1).astype(np.float64), _mean_f1
+    )
 
 
-METRICS: dict[str, Callable[[Labels, Labels, int], tuple[list[Array], Callable[[Array], Array]]]] = {
-    "accuracy": _accuracy,
-    "macro_f1": _macro_f1,
-}
+def _mean_f1(sums: Array) -> Array:
+    hits, seen = np.split(sums, 2, axis=-1)
+    occurs = seen > 0
+    return np.asarray(np.where(occurs, 2 * hits / np.where(occurs, seen, 1), 0).sum(axis=-1) / occurs.sum(axis=-1))
+
+
+METRICS: dict[str, Callable[[Labels, Labels, Labels, int, int], Tally]] = {"accuracy": _accuracy, "macro_f1": _macro_f1}
 
 
 def interval(sums: Tally, rng: np.random.Generator, draws: int, tail: float) -> Interval:

@@ -69,7 +69,7 @@ class Split:
     folds: int = 5
     fold: int | None = None  # 0 … folds - 1: that fold is the test set (k-fold by group)
     embargo_s: float = 0.0  # with timestamps and no groups: gap between train, val and test
-    min_groups: int = 8  # fewer groups in train, val or test: too few to split
+    min_groups: int = 8  # among rows that bring no split; fewer are too few to split
 
 
 @dataclass(frozen=True)

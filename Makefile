@@ -1,0 +1,53 @@
+# `make` alone shows what there is. Everything runs in .venv, made of requirements.lock.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help install run up test check reproduce figures clean
+.DELETE_ON_ERROR:
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-26s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "PYTHON=python3.12 chooses the Python that .venv is made of; tasks/embedded/__init__.py lists ports and folders."
+
+install: $(STAMP) ## make .venv of requirements.lock (about 2.5 minutes, once)
+
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Nightloom needs Python 3.11 or newer, but $(PYTHON) is not: make install PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || { echo "making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing $$(grep -c == requirements.lock) packages of requirements.lock (about 2.5 minutes, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@touch $@
+
+run: $(STAMP) ## one night: land, train, judge, promote; prints what it came to
+	@$(BIN)/python -m tasks.embedded run
+
+up: $(STAMP) ## Airflow and MLflow in the browser, until Ctrl-C
+	@$(BIN)/python -m tasks.embedded up
+
+test: check ## the whole suite, with one night under a real scheduler
+	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not scheduler"
+	@$(BIN)/python -m pytest $(TESTS) -m scheduler
+
+check: $(STAMP) ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+reproduce: $(STAMP) ## VERSION=v1.0.0: make a version again from nothing, and compare bit for bit
+	@test -n "$(VERSION)" || { echo "which version? make reproduce VERSION=v1.0.0 (git tag --list 'fused-model@*')"; exit 2; }
+	@$(BIN)/python -m tasks.reproduce $(VERSION)
+
+figures: $(STAMP) ## the sample scores for three seeds, measured here
+	@$(BIN)/python -m tests.figures sample
+
+clean: ## remove .venv and caches of tools; data, models and history stay
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.nightloom/*' -prune -exec rm -rf {} +
+	@echo "kept: .nightloom/ (versions, data, models, Airflow's history) and data/ (what landed); delete them yourself if you mean it"

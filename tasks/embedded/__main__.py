@@ -1,0 +1,49 @@
+"""Airflow on this machine: `python -m tasks.embedded run` or `up`."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from tasks.errors import TasksError
+
+INTERRUPTED = 130  # as a shell says it
+
+
+def main() -> int:
+    """Do what the command line asks for; whatever was started has ended when this returns."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.embedded", description=__doc__)
+    parser.add_argument("what", choices=["run", "up"], help="run: one night. up: stay until Ctrl-C")
+    what = parser.parse_args().what
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        return _do(what)
+    except TasksError as mistake:
+        print(f"nightloom: {mistake}", file=sys.stderr, flush=True)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing is left running", flush=True)
+        return INTERRUPTED
+
+
+def _do(what: str) -> int:
+    if what == "run":
+        from tasks.embedded.night import run
+
+        return run(Path.cwd())
+    from tasks.embedded.up import up
+
+    return up(Path.cwd())
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """One signal stops us in order; more of them do not disturb that."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The checkout's commit in central, and in `deployed/`: what Airflow reads is a commit, never a dirty tree."""
+
+from pathlib import Path
+
+from tasks.errors import Refused
+from tasks.run.git import GitFailed, git
+from tasks.run.settings import Settings
+
+REGISTRY_TAGS = "refs/tags/fused-model"
+# What a registry needs: tags are written once, `nightly` only moves on. `receive.deny…` does not protect tags.
+HOOK = """#!/bin/sh
+# update <ref> <old> <new>: written by tasks/embedded/deploy.py
+none=$(printf '%s' "$2" | tr '0-9a-f' '0')
+case "$1" in
+    refs/tags/*) [ "$2" = "$none" ] || { echo "a tag is written once: $1 stays as it is" >&2; exit 1; } ;;
+    refs/heads/nightly)
+        [ "$3" != "$none" ] || { echo "nightly cannot be deleted" >&2; exit 1; }
+        [ "$2" = "$none" ] || git merge-base --is-ancestor "$2" "$3" ||
+            { echo "nightly only moves on: it is at $2 by now" >&2; exit 1; } ;;
+esac
+"""
+
+
+def deploy(root: Path, s: Settings) -> str:
+    """Bring the checkout's commit to central (branch `main`, with its tags) and to `deployed/`.
+
+    Returns:
+        The commit.
+
+    Raises:
+        Refused: NIGHTLOOM_CENTRAL points elsewhere.
+    """
+    central = Path(s.central)
+    if central != s.home / "central.git":
+        raise Refused(f"one machine keeps its own central repository, but NIGHTLOOM_CENTRAL is {s.central}: unset it")
+    commit = git("rev-parse", "HEAD", cwd=root)
+    if create_central(central) and holds_data(s):
+        _push(root, central, _refs(root, REGISTRY_TAGS) + _refs(root, "refs/heads/nightly"))
+    git("push", "--quiet", "--force", str(central), f"{commit}:refs/heads/main", cwd=root)
+    known = _refs(central, "refs/tags")
+    _push(root, central, [tag for tag in _refs(root, "refs/tags") if tag not in known and not tag.startswith(REGISTRY_TAGS)])
+    _check_out(central, s.home / "deployed", commit)
+    return commit
+
+
+def create_central(central: Path) -> bool:
+    """Make the bare repository with its hook; False when it is there."""
+    if (central / "HEAD").is_file():
+        return False
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(central))
+    git("config", "receive.shallowUpdate", "true", cwd=central)  # a checkout may be a shallow clone
+    hook = central / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(HOOK)
+    hook.chmod(0o755)
+    return True
+
+
+def holds_data(s: Settings) -> bool:
+    """Whether DVC's remote can hold what the checkout's registry tags name; without it they would name nothing."""
+    return "://" in s.remote or (Path(s.remote).is_dir() and any(Path(s.remote).iterdir()))
+
+
+def _refs(repository: Path, prefix: str) -> list[str]:
+    # `prefix*` finds fused-model@v1.0.0, `prefix` and `prefix/**` the rest
+    listed = git("for-each-ref", "--format=%(refname)", cwd=repository)
+    return [ref for ref in listed.splitlines() if ref.startswith(prefix)]
+
+
+def _push(root: Path, central: Path, refs: list[str]) -> None:
+    if refs:
+        git("push", "--quiet", str(central), *(f"{ref}:{ref}" for ref in refs), cwd=root)
+
+
+def _check_out(central: Path, deployed: Path, commit: str) -> None:
+    if not (deployed / ".git").is_dir():
+        git("clone", "--quiet", "--no-checkout", str(central), str(deployed))
+    git("fetch", "--quiet", "origin", "+refs/heads/main:refs/remotes/origin/main", cwd=deployed)
+    git("checkout", "--quiet", "--force", "--detach", commit, cwd=deployed)
+    git("clean", "-ffdq", cwd=deployed)
+
+
+def bring_back(root: Path, s: Settings) -> list[str]:
+    """Fetch `nightly` and the registry's tags from central into the checkout.
+
+    Returns:
+        What could not be brought as it is, one line each. Nothing of the checkout's own is overwritten.
+    """
+    notes = []
+    if "refs/heads/nightly" in _refs(Path(s.central), "refs/heads/nightly"):
+        notes += _bring_nightly(root, s.central)
+    try:
+        git("fetch", "--quiet", "--no-tags", s.central, "refs/tags/*:refs/tags/*", cwd=root)
+    except GitFailed:
+        notes.append(
+            "some tags of this checkout are not those of central and stay as they are; for central's own:"
+            f" `git fetch --force {s.central} 'refs/tags/*:refs/tags/*'`"
+        )
+    return notes
+
+
+def _bring_nightly(root: Path, central: str) -> list[str]:
+    aside = "refs/remotes/nightloom/nightly"
+    git("fetch", "--quiet", "--no-tags", central, f"+refs/heads/nightly:{aside}", cwd=root)
+    try:
+        git("fetch", "--quiet", "--no-tags", central, "refs/heads/nightly:refs/heads/nightly", cwd=root)
+    except GitFailed:  # it is checked out, or has commits of its own
+        return ["the local branch `nightly` was not moved (checked out, or changed here): see `nightloom/nightly`"]
+    return []

@@ -1,0 +1,128 @@
+"""`make run`: one night, from a landed batch to a verdict."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.embedded import airflow, preflight
+from tasks.embedded.deploy import bring_back, deploy
+from tasks.embedded.follow import OVER, failures, follow
+from tasks.embedded.group import Group
+from tasks.embedded.rest import Rest, Unreachable
+from tasks.embedded.sample import land_next
+from tasks.embedded.summary import Night, look_further, render
+from tasks.run.settings import Settings, settings
+
+DAG = "retrain"
+
+
+def say(line: str) -> None:
+    """Print at once, so that a log shows it when it happens."""
+    print(line, flush=True)
+
+
+def run(root: Path) -> int:
+    """Do one night.
+
+    Args:
+        root: the checkout.
+
+    Returns:
+        The exit code: 0 when the run succeeded, or there was nothing new.
+
+    Raises:
+        TasksError: something is not as it must be; nothing is left running.
+    """
+    s = settings()
+    commit = preflight.check_checkout(root)
+    with preflight.only_one(s.home, "make run"):
+        port = preflight.port("NIGHTLOOM_PORT")
+        prepare(root, s)
+        say(land_next(root, commit, s))
+        with Group(airflow.environment(s, root, port), cwd=s.home / "deployed") as group:
+            rest = start(group, s, port, ("api-server", "scheduler", "dag-processor"))
+            night = one_night(group, rest, s)
+        notes = bring_back(root, s) if night.done and not night.nothing else []
+        say(render(night))
+        for note in notes:
+            say(note)
+        if not night.nothing:
+            say(look_further(night, port, preflight.PORTS["NIGHTLOOM_MLFLOW_PORT"]))
+        return 0 if night.done else 1
+
+
+def prepare(root: Path, s: Settings) -> str:
+    """Bring the checkout's commit to where Airflow reads it; say what is left out."""
+    missing = preflight.left_out(root)
+    if missing:
+        say(missing)
+    commit = deploy(root, s)
+    say(f"deployed {commit[:10]}")
+    return commit
+
+
+def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
+    """Start Airflow and wait until it can run the DAG.
+
+    Raises:
+        Ended: one of its processes died; the message holds its last lines.
+        NotReady: it took too long, or the DAG's file cannot be read.
+    """
+    began = time.monotonic()
+    since = datetime.now(UTC).isoformat()
+    say(f"starting Airflow on http://127.0.0.1:{port} (logs: {s.home / 'logs'})")
+    rest = Rest(f"http://127.0.0.1:{port}", airflow.USER, airflow.password(s.home / "airflow"))
+    airflow.migrate(group, s)
+    airflow.start(group, s, names)
+    airflow.wait(lambda: airflow.answers(rest), group, f"Airflow did not answer in time; see {s.home / 'logs'}")
+    airflow.create_pool(rest)
+    log = s.home / "logs" / "dag-processor.log"
+    airflow.wait(lambda: airflow.parsed(rest, DAG, since), group, f"Airflow did not read dags/{DAG}.py in time; see {log}")
+    say(f"Airflow is ready after {time.monotonic() - began:.0f} s")
+    return rest
+
+
+def one_night(group: Group, rest: Rest, s: Settings) -> Night:
+    """Trigger the DAG, follow it to its end, and gather what it returned."""
+    retire_leftovers(rest, say)
+    rest.call("PATCH", f"/dags/{DAG}", {"is_paused": False})
+    name = str(rest.call("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}})["dag_run_id"])
+    say(f"triggered {DAG}: {name}")
+    try:
+        for change in follow(rest, DAG, name, group.check):
+            say(change.line())
+    except KeyboardInterrupt:
+        say("stopping: the run is marked as failed, the next one starts afresh from what is finished")
+        cut_off(rest, name)
+        raise
+    state = str(rest.call("GET", f"/dags/{DAG}/dagRuns/{name}")["state"])
+    return Night(
+        run=name,
+        state=state,
+        opened=rest.xcom(DAG, name, "open"),
+        closed=rest.xcom(DAG, name, "close"),
+        promoted=rest.xcom(DAG, name, "promote"),
+        failures=failures(rest, DAG, name, s.home / "logs" / "tasks") if state != "success" else (),
+    )
+
+
+def retire_leftovers(rest: Rest, tell: Callable[[str], None]) -> None:
+    """Mark runs as failed whose Airflow was cut off; a new run would wait for them."""
+    for left in active_runs(rest):
+        tell(f"run {left} was cut off before; it is marked as failed, this run starts afresh from what is finished")
+        cut_off(rest, left)
+
+
+def active_runs(rest: Rest) -> list[str]:
+    """The runs that are not over."""
+    found = rest.call("GET", f"/dags/{DAG}/dagRuns", limit=100, state=["queued", "running"])["dag_runs"]
+    return [str(run["dag_run_id"]) for run in found if run["state"] not in OVER]
+
+
+def cut_off(rest: Rest, name: str) -> None:
+    """Mark a run as failed; Airflow may be on its way out."""
+    try:
+        rest.call("PATCH", f"/dags/{DAG}/dagRuns/{name}", {"state": "failed"})
+    except Unreachable as error:
+        say(f"run {name} could not be marked as failed: {error}")

@@ -1,0 +1,72 @@
+"""The next night of the default sample, where nothing else has landed."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from tasks.errors import TasksError
+from tasks.params import Ingest
+from tasks.run.git import GitFailed, git
+from tasks.run.settings import Settings
+
+RECIPE = "data/recipes/digits/generate.py"
+NIGHT = re.compile(r"night-\d+")
+KINDS = {"audio": "audio", "image": "image", "text": "text"}  # modalities of the sample
+TARGETS = {"label"}
+
+
+def land_next(root: Path, commit: str, s: Settings) -> str:
+    """Land the next night of the sample, if the landing folder is the sample's alone and nothing waits in it.
+
+    Args:
+        root: the checkout.
+        commit: the commit that will run.
+        s: where central is.
+
+    Returns:
+        What was done, or why nothing was, in one line.
+
+    Raises:
+        TasksError: the recipe failed; the message holds its last line.
+    """
+    params = yaml.safe_load(git("show", f"{commit}:params.yaml", cwd=root)) or {}
+    landing = (params.get("ingest") or {}).get("landing", Ingest.landing)
+    if s.landing or landing != Ingest.landing or not reads_sample(params):
+        return f"landing zone: {s.landing or landing}"
+    there = [] if not (root / landing).is_dir() else [p.name for p in (root / landing).iterdir() if p.name[0] != "."]
+    if not all(NIGHT.fullmatch(name) for name in there):
+        return f"landing zone: {landing} (it holds your data, so no sample is added)"
+    waiting = sorted(set(there) - ingested(s))
+    if waiting:
+        return f"sample: {', '.join(waiting)} waits in {landing}"
+    return f"sample: {_generate(root, landing)}"
+
+
+def reads_sample(params: dict[str, object]) -> bool:
+    """Whether params.yaml asks for modalities and targets that the sample has."""
+    modalities, targets = params.get("modalities"), params.get("targets")
+    if not isinstance(modalities, dict) or not isinstance(targets, dict):
+        return False
+    kinds = {name: body.get("kind") for name, body in modalities.items() if isinstance(body, dict)}
+    return kinds.items() <= KINDS.items() and set(targets) <= TARGETS
+
+
+def ingested(s: Settings) -> set[str]:
+    """The batches that a closed run has seen, accepted or not."""
+    try:
+        ledger = json.loads(git("show", "refs/heads/nightly:data/batches.json", cwd=Path(s.central)))
+    except (GitFailed, FileNotFoundError):
+        return set()  # no night was closed yet
+    return {entry["name"] for entry in ledger["batches"]}
+
+
+def _generate(root: Path, landing: str) -> str:
+    command = [sys.executable, RECIPE, "--night", "next", "--to", landing]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise TasksError(f"the sample's recipe {RECIPE} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return done.stdout.strip()

@@ -1,0 +1,174 @@
+"""What a night came to, in at most 100 columns of plain ASCII."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.embedded.follow import WIDTH, Failure
+
+PLAIN = ("late", "logistic")
+BAR = 30  # characters of a score of 1
+
+
+@dataclass(frozen=True)
+class Night:
+    """How a run ended.
+
+    Attributes:
+        run: Airflow's run id.
+        state: Airflow's state of it, success or failed.
+        opened, closed, promoted: what the tasks of these names returned, or None.
+        failures: the tasks that failed, the first one first.
+        notes: what else a person must know, a line each.
+    """
+
+    run: str
+    state: str
+    opened: Mapping[str, Any] | None
+    closed: Mapping[str, Any] | None
+    promoted: Mapping[str, Any] | None
+    failures: Sequence[Failure] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def nothing(self) -> str | None:
+        """Why there was nothing to do; None when there was something."""
+        return (self.opened or {}).get("nothing")
+
+    @property
+    def done(self) -> bool:
+        """Whether the run succeeded."""
+        return self.state == "success"
+
+
+def render(night: Night) -> str:
+    """The summary."""
+    if night.nothing and night.done:
+        return _text(["", f"Nothing new: {night.nothing}.".replace("..", "."), "No version was made.", *night.notes])
+    closed = night.closed or {}
+    parts = ["", *_head(night, closed)]
+    if closed.get("verdict"):
+        parts += ["", *gate_table(closed["verdict"])]
+    if closed.get("scores"):
+        parts += ["", *score_table(closed["scores"])]
+    for failure in night.failures:
+        parts += ["", f"{failure.task} failed; its log is {shown(failure.log)} and ends with", *indent(failure.lines)]
+    return _text([*parts, *([""] if night.notes else []), *night.notes])
+
+
+def _head(night: Night, closed: Mapping[str, Any]) -> list[str]:
+    lines = [f"run       {night.run}: {night.state}"]
+    batches = ", ".join((night.opened or {}).get("batches", ())) or "none"
+    lines.append(f"batches   {batches}")
+    if closed.get("outcome") == "batch rejected":
+        lines.append(f"outcome   {batches} rejected before any model was fitted; it is kept out until it is released")
+    elif closed.get("verdict"):
+        lines.append(f"verdict   {closed['verdict']['verdict']}, decided by: {closed['verdict']['decided_by']}")
+        lines.append(f"version   {_version(night, closed)}")
+    lines += [f"problem   {problem}" for problem in closed.get("problems", ())]
+    return lines
+
+
+def _version(night: Night, closed: Mapping[str, Any]) -> str:
+    if night.promoted:
+        return f"fused-model@{night.promoted['version']} reigns as champion number {night.promoted['number']}"
+    if closed.get("dry_run"):
+        return "none: a dry run promotes nothing"
+    if closed["verdict"]["verdict"] == "promote":
+        return "none: the verdict was yes, but `promote` did not end well"
+    reigning = (closed["verdict"].get("champion") or {}).get("version")
+    return f"none: {f'fused-model@{reigning} goes on' if reigning else 'there is no champion yet'}"
+
+
+def gate_table(verdict: Mapping[str, Any]) -> list[str]:
+    """The gate's rows; the reasons of those that decided or failed below."""
+    lines = [f"{'gate':<22} {'verdict':<15} {'measured':>9} {'interval':>18} {'needed':>9}"]
+    for row in verdict["rows"]:
+        name = row["name"] if row["blocking"] else f"{row['name']} (warns)"
+        interval = _interval(row["low"], row["high"])
+        lines.append(
+            f"{name:<22} {row['verdict']:<15} {_number(row['measured']):>9} {interval:>18} {_number(row['needed']):>9}".rstrip()
+        )
+    told = [r for r in verdict["rows"] if r["verdict"] == "fail" or r["name"] == verdict["decided_by"]]
+    return lines + [f"  {row['name']}: {row['reason']}" for row in told]
+
+
+def score_table(scores: Mapping[str, Any]) -> list[str]:
+    """The selected model beside each modality alone and the plain candidates, on complete cases where there are any."""
+    metric, complete = scores["metric"], scores.get("complete") or {}
+    cases = complete if complete.get("candidates") else scores
+    where = "complete cases" if cases is complete else "all cases"
+    size = f"{cases['samples']} samples of {cases['groups']} groups" if "samples" in cases else "test set"
+    lines = [f"{metric.replace('_', ' ')} on the test set, {where} ({size}), with interval"]
+    alone = sorted(name for name in cases["candidates"] if name.startswith("alone-"))
+    for name in [scores["selected"], *alone, *PLAIN]:
+        if name in cases["candidates"] and (name != scores["selected"] or len(lines) == 1):
+            lines.append(_score(name, cases["candidates"][name][metric], name == scores["selected"]))
+    gain = complete.get("gain_over_best_single")
+    if gain:
+        lines.append(f"  {'gain over ' + gain['single']:<24} {gain['value']:+.3f} {_interval(gain['low'], gain['high']):>18}")
+    return lines
+
+
+def _score(name: str, score: Mapping[str, float], selected: bool) -> str:
+    label = f"{name} (selected)" if selected else name
+    bar = "#" * round(BAR * score["value"])
+    return f"  {label:<24}  {score['value']:.3f} {_interval(score['low'], score['high']):>18}  {bar}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+
+
+def look_further(night: Night, port: int, mlflow_port: int) -> str:
+    """The commands that show more."""
+    report = (night.closed or {}).get("report")
+    rows = [
+        ("make up", f"Airflow and MLflow in the browser, ports {port} and {mlflow_port}"),
+        (f"open {shown(Path(report))}" if report else "", "this run's page"),
+        ("git log --first-parent nightly", "the diary, a commit per night"),
+        ("dvc artifacts get . fused-model --stage champion", "the champion's files"),
+    ]
+    if night.promoted:
+        version = night.promoted["version"]
+        rows += [
+            (f"git checkout fused-model@{version} && dvc pull", "this version's data and model"),
+            (f"make reproduce VERSION={version}", "make it again from nothing, and compare"),
+        ]
+    width = max(len(command) for command, _ in rows)
+    if width > 60:  # a long path: the explanations go below the commands
+        return _text(["", *(line for command, what in rows if command for line in (command, f"    {what}"))])
+    return _text(["", *(f"{command:<{width}}  {what}" for command, what in rows if command)])
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be, from where the person is."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def indent(lines: Sequence[str]) -> list[str]:
+    """Lines of a log, moved to the right."""
+    return [f"    {line}" for raw in lines for line in raw.splitlines()]
+
+
+def _text(lines: Sequence[str]) -> str:
+    """Fold long lines; what comes after the first line of each is moved to the right."""
+    folded: list[str] = []
+    for line in lines:
+        start = len(line) - len(line.lstrip())
+        folded += textwrap.wrap(
+            line,
+            WIDTH,
+            subsequent_indent=" " * (start + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+            replace_whitespace=False,
+            drop_whitespace=True,
+        ) or [""]
+    return "\n".join(folded)

@@ -1,0 +1,78 @@
+"""Two pictures whose bytes depend on the scores alone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+
+mpl.use("Agg")  # no display is needed
+from matplotlib import pyplot as plt
+
+DPI = 110
+SELECTED, PLAIN = "#b5442e", "#4a6378"
+WRITTEN = 20  # a confusion matrix of more classes shows colours only
+
+
+def draw_confusion(path: Path, truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Draw the confusion matrix: colour = share of the true class, number = samples."""
+    size = len(classes)
+    counts = np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 2.5 + 0.45 * min(size, 30)
+    figure, axes = plt.subplots(figsize=(side + 0.8, side), layout="constrained")
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    axes.set(xlabel="predicted", ylabel="true", title=f"test set, {len(truth)} samples")
+    axes.set_xticks(range(size), classes, rotation=45 if max(map(len, classes)) > 3 else 0, ha="center")
+    axes.set_yticks(range(size), classes)
+    for row, column in np.argwhere(counts > 0) if size <= WRITTEN else ():
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    _save(figure, path)
+
+
+def draw_scores(path: Path, scores: Mapping[str, Any], selected: str, metric: str) -> None:
+    """Draw every candidate's score with its interval, best on top, on all samples and on complete cases; gain below."""
+    tables = {"all samples": scores}
+    if scores["complete"]["candidates"]:
+        tables["complete cases"] = scores["complete"]
+    names = sorted(scores["candidates"], key=lambda name: (scores["candidates"][name][metric]["value"], name))
+    figure, panels = plt.subplots(
+        1,
+        len(tables),
+        figsize=(4.6 * len(tables), 1.4 + 0.36 * len(names)),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
+        _dots(axes, names, table["candidates"], selected, metric)
+        axes.set(title=f"{title}: {table['samples']} ({table['groups']} groups)", xlabel=metric.replace("_", " "))
+    gain = scores["complete"]["gain_over_best_single"]
+    if gain:
+        text = (
+            f"{selected} over {gain['single']}, complete cases: {gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
+        )
+        figure.supxlabel(text, fontsize=9)
+    _save(figure, path)
+
+
+def _dots(axes: Any, names: Sequence[str], rows: Mapping[str, Any], selected: str, metric: str) -> None:
+    for place, name in enumerate(names):
+        row, colour = rows[name][metric], SELECTED if name == selected else PLAIN
+        axes.hlines(place, row["low"], row["high"], color=colour, linewidth=2.5, alpha=0.6)
+        axes.plot(row["value"], place, "o", color=colour)
+        axes.annotate(f"{row['value']:.3f}", (row["value"], place), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+    axes.set_yticks(range(len(names)), [f"{name} (selected)" if name == selected else name for name in names])
+    axes.set_ylim(-0.6, len(names) - 0.3)
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})  # else the bytes hold matplotlib's version
+    plt.close(figure)

@@ -1,0 +1,97 @@
+"""Scores of all candidates on the same samples, and what fusing gains over the best single modality."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.measures import METRICS, Interval, clipped, interval, tally
+from tasks.params import keyed_seed
+
+ALONE = "alone-"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What candidates are scored on.
+
+    Attributes:
+        truth: int64 [n], class indices.
+        groups: object [n].
+        predicted: candidate -> int64 [n], class indices.
+        parameters: candidate -> number of fitted numbers.
+        classes: number of classes.
+    """
+
+    truth: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.object_]
+    predicted: Mapping[str, npt.NDArray[np.int64]]
+    parameters: Mapping[str, int]
+    classes: int
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> "Judged":
+        """Only some of the samples."""
+        predicted = {name: labels[rows] for name, labels in self.predicted.items()}
+        return Judged(self.truth[rows], self.groups[rows], predicted, self.parameters, self.classes)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of samples and of groups."""
+        return {"samples": len(self.truth), "groups": len(np.unique(self.groups))}
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How intervals are made: number of resamples, two-sided confidence, the run's seed."""
+
+    draws: int
+    confidence: float
+    seed: int
+
+    def generator(self, *names: str) -> np.random.Generator:
+        """Resamples for one purpose."""
+        return np.random.default_rng(keyed_seed(self.seed, "bootstrap", *names))
+
+    @property
+    def tail(self) -> float:
+        """Probability beyond each end of an interval."""
+        return (1 - self.confidence) / 2
+
+
+def scores_of(judged: Judged, sure: Sureness) -> dict[str, Any]:
+    """Every metric of every candidate with its interval: {"samples", "groups", "candidates": {name: {metric: interval}}}.
+
+    All candidates see the same resamples, so that their intervals can be compared.
+    """
+    candidates: dict[str, Any] = {}
+    for name in sorted(judged.predicted):
+        sums = {m: tally(m, judged.truth, judged.predicted[name], judged.groups, judged.classes) for m in METRICS}
+        found = {m: clipped(interval(sums[m], sure.generator(m), sure.draws, sure.tail)).as_json() for m in METRICS}
+        candidates[name] = {**found, "parameters": judged.parameters[name]}
+    return {**judged.sizes, "candidates": candidates}
+
+
+def gain_over_best_single(judged: Judged, selected: str, metric: str, sure: Sureness) -> dict[str, Any]:
+    """The selected candidate's lead over the best single modality on these samples, paired: {"value", "low", "high", "single"}.
+
+    The best is taken on the same samples, which favours the single modality: the gain is not flattered.
+    """
+    sums = {
+        name: tally(metric, judged.truth, labels, judged.groups, judged.classes) for name, labels in judged.predicted.items()
+    }
+    singles = sorted(name for name in sums if name.startswith(ALONE))
+    best = max(singles, key=lambda name: sums[name].value)
+    gain: Interval = interval(sums[selected].minus(sums[best]), sure.generator("gain", metric), sure.draws, sure.tail)
+    return {**gain.as_json(), "single": best}
+
+
+def report(judged: Judged, complete: npt.NDArray[np.bool_], selected: str, metric: str, sure: Sureness) -> dict[str, Any]:
+    """All scores, on all samples and on complete cases (every modality present); the latter empty below two groups."""
+    whole = judged.where(complete)
+    cases: dict[str, Any] = {**whole.sizes, "candidates": {}, "gain_over_best_single": None}
+    if cases["groups"] >= 2:
+        cases |= scores_of(whole, sure)
+        cases["gain_over_best_single"] = gain_over_best_single(whole, selected, metric, sure)
+    return {**scores_of(judged, sure), "complete": cases}

@@ -1,0 +1,161 @@
+"""Token features of one modality: `python -m tasks.extract image` writes data/4_features/image/.
+
+A file per kind, found by its name. Each has
+
+    fit_facts(arrays, options)        what preparation needs to know of the training samples, as JSON: means, a vocabulary …
+    prepare(array, options, facts)    a decoded sample -> arrays of fixed shape, among them `mask` bool [t], `time` float32 [t], s
+    augment(inputs, generator)        a batch of them, varied for training
+    Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as dump_weights
+from torch import nn
+
+from tasks.contracts import Features, read_json, write_bytes, write_json
+from tasks.errors import ContractBroken
+from tasks.profile import kind_module
+
+BATCH = 64  # samples that go through the network together; always filled up, so that a sample's bytes do not depend on its neighbours
+
+
+def network_module(kind: str) -> ModuleType:
+    """The module of a kind's network. The kind's name has been checked by `tasks.params`."""
+    return import_module(f"tasks.extract.{kind}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What encoder.json says of an encoder.
+
+    Attributes:
+        kind: of the modality.
+        options: as in params.yaml, with every default.
+        facts: what `fit_facts` found in the training samples.
+        width: of a token.
+        classes: per target, in the order of the pretraining head.
+        steps: optimiser steps.
+        curve: mean training loss per epoch.
+    """
+
+    kind: str
+    options: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    width: int
+    classes: Mapping[str, Sequence[str]]
+    steps: int
+    curve: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A fitted encoder, ready to use."""
+
+    card: Card
+    network: nn.Module
+
+    def encode(self, items: Sequence[bytes | None], device: str = "cpu") -> Features:
+        """Features of raw samples.
+
+        Args:
+            items: n raw samples as in data/1_raw; None where there is none.
+            device: where the network runs.
+
+        Returns:
+            tokens float32 [n, t, width], mask bool [n, t], time float32 [n, t]; the mask is off for None and for what
+            cannot be decoded.
+        """
+        decoder, prepare = kind_module(self.card.kind), network_module(self.card.kind).prepare
+        options = _options(self.card)
+        rows: list[dict[str, npt.NDArray[Any]] | None] = []
+        for data in items:
+            array = _decoded(decoder, data, options)
+            rows.append(None if array is None else prepare(array, options, self.card.facts))
+        return self._features(rows, device)
+
+    def _features(self, rows: Sequence[dict[str, npt.NDArray[Any]] | None], device: str) -> Features:
+        good = [index for index, row in enumerate(rows) if row is not None]
+        if not good:
+            return Features(*_nothing(len(rows), self.card.width))
+        prepared = [row for row in rows if row is not None]
+        tokens = np.concatenate([self._tokens(prepared[at : at + BATCH], device) for at in range(0, len(prepared), BATCH)])
+        whole = _nothing(len(rows), self.card.width, steps=tokens.shape[1])
+        whole[0][good] = tokens
+        whole[1][good] = np.stack([row["mask"] for row in prepared])
+        whole[2][good] = np.stack([row["time"] for row in prepared])
+        return Features(*whole)
+
+    def _tokens(self, rows: Sequence[dict[str, npt.NDArray[Any]]], device: str) -> npt.NDArray[np.float32]:
+        """Tokens of at most BATCH samples; the batch is filled up with its first one."""
+        filled = [*rows, *[rows[0]] * (BATCH - len(rows))]
+        inputs = {key: torch.from_numpy(np.stack([row[key] for row in filled])).to(device) for key in rows[0]}
+        with torch.inference_mode():
+            tokens: npt.NDArray[np.float32] = self.network.to(device).eval()(inputs)[: len(rows)].cpu().numpy()
+        return tokens
+
+
+def _decoded(decoder: ModuleType, data: bytes | None, options: Any) -> Any:
+    if data is None:
+        return None
+    try:
+        return decoder.decode(data, options)
+    except ContractBroken:  # `profile` says why, and `validate` quarantines the sample
+        return None
+
+
+def _nothing(
+    count: int, width: int, steps: int = 1
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    tokens, mask, time = np.zeros((count, steps, width)), np.zeros((count, steps)), np.zeros((count, steps))
+    return tokens.astype(np.float32), mask.astype(bool), time.astype(np.float32)
+
+
+def _options(card: Card) -> Any:
+    options = kind_module(card.kind).Options
+    return options(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.options.items()})
+
+
+def save_encoder(folder: Path, card: Card, network: nn.Module) -> None:
+    """Write weights.safetensors and encoder.json into a folder."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(network.state_dict().items())}
+    write_bytes(folder / "weights.safetensors", dump_weights(weights))
+    write_json(folder / "encoder.json", asdict(card))
+
+
+def load_encoder(folder: Path) -> Loaded:
+    """Read what `save_encoder` wrote.
+
+    Raises:
+        NoData: a file is absent.
+        ContractBroken: the files are not an encoder, or the weights are not those of its network.
+    """
+    raw = read_json(folder / "encoder.json")
+    try:
+        card = Card(**raw)
+        network: nn.Module = network_module(card.kind).Encoder(_options(card), card.facts, card.width, 0.0)
+        network.load_state_dict(load_weights((folder / "weights.safetensors").read_bytes()), strict=True)
+    except (
+        TypeError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        SafetensorError,
+        ImportError,
+        json.JSONDecodeError,
+    ) as error:
+        text = " ".join(str(error).split())[:300]
+        raise ContractBroken(f"{folder} holds no encoder that this code can load: {text}") from error
+    return Loaded(card, network.eval())

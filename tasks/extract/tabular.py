@@ -1,0 +1,86 @@
+"""Rows of a table -> 1 token: standardised numbers with a flag where one is missing, categories by one-hot, two layers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from tasks.extract.layers import Inputs
+from tasks.profile.tabular import Options
+
+HIDDEN = 64
+CLIP = 8.0  # standard deviations
+DROPPED = 0.05  # share of values hidden in training
+LARGEST = 256  # categories of a column that have a place of their own, the commonest
+
+
+def fit_facts(arrays: Sequence[npt.NDArray[np.float64]], options: Options) -> dict[str, Any]:
+    """Mean and deviation of each number, the commonest identities of each category; empty cells have no say."""
+    table = np.stack(arrays)
+    numbers, categories = table[:, : len(options.numbers)], table[:, len(options.numbers) :]
+    means, deviations = [], []
+    for column in numbers.T:
+        filled = column[~np.isnan(column)]
+        means.append(float(filled.mean()) if len(filled) else 0.0)
+        deviations.append(max(float(filled.std()), 1e-9) if len(filled) else 1.0)
+    return {"mean": means, "deviation": deviations, "known": [_commonest(column) for column in categories.T]}
+
+
+def _commonest(column: npt.NDArray[np.float64]) -> list[int]:
+    found, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    order = sorted(zip(-counts, found, strict=True))[:LARGEST]
+    return sorted(int(identity) for _, identity in order)
+
+
+def prepare(array: npt.NDArray[np.float64], options: Options, facts: Mapping[str, Any]) -> Inputs:
+    """`row` float32 [2 numbers + sum(known + 2)]: values, flags of missing ones, one-hot with places for empty and unknown."""
+    numbers = array[: len(options.numbers)]
+    empty = np.isnan(numbers)
+    scaled = np.clip((numbers - np.array(facts["mean"])) / np.array(facts["deviation"]), -CLIP, CLIP)
+    parts = [np.where(empty, 0, scaled), empty.astype(float)]
+    for identity, known in zip(array[len(options.numbers) :], facts["known"], strict=True):
+        parts.append(_one_hot(float(identity), known))
+    row = np.concatenate(parts).astype(np.float32)
+    return {"row": row, "mask": np.ones(1, dtype=bool), "time": np.zeros(1, dtype=np.float32)}
+
+
+def _one_hot(identity: float, known: Sequence[int]) -> npt.NDArray[np.float64]:
+    places = np.zeros(len(known) + 2)
+    if np.isnan(identity):
+        places[0] = 1
+    else:
+        places[2 + list(known).index(int(identity)) if int(identity) in known else 1] = 1
+    return places
+
+
+def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Hide some values, so that no single cell decides."""
+    hidden = torch.rand(inputs["row"].shape, generator=generator) < DROPPED
+    return {**inputs, "row": inputs["row"].masked_fill(hidden, 0)}
+
+
+class Encoder(nn.Module):
+    """Two layers."""
+
+    def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
+        """Make the layers.
+
+        Args:
+            options: of the modality.
+            facts: from `fit_facts`.
+            width: of the token.
+            dropout: share of features hidden in training.
+        """
+        super().__init__()
+        inside = 2 * len(options.numbers) + sum(len(known) + 2 for known in facts["known"])
+        self.layers = nn.Sequential(
+            nn.Linear(inside, HIDDEN), nn.ReLU(), nn.Dropout(dropout), nn.Linear(HIDDEN, width), nn.ReLU()
+        )
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """`row` float32 [b, n] -> tokens float32 [b, 1, width]."""
+        tokens: Tensor = self.layers(inputs["row"]).unsqueeze(1)
+        return tokens

@@ -1,0 +1,59 @@
+"""Judge tonight's candidate: `python -m tasks.gate`. A "no" is an outcome and exits 0."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import BUNDLE, INDEX, REPORTS, file_digest, folder_digest, read_json, write_json
+from tasks.errors import ContractBroken, NoData
+from tasks.gate.evidence import gather
+from tasks.gate.verdict import decide, judged
+from tasks.params import load
+from tasks.stage import count, enter
+
+REGISTRY = Path("data/registry.json")
+
+
+def gate() -> None:
+    """Write data/6_reports/verdict.json: it names candidate, champion, anchor and data, so that a stale one can be told.
+
+    Raises:
+        NoData: an input is absent: what cannot be computed is no verdict.
+        ContractBroken: the registry's pins are not what `open` writes.
+    """
+    registry = read_registry()
+    if not (BUNDLE / "bundle.json").is_file():
+        raise NoData(f"{BUNDLE} is not here: `dvc pull`, or `dvc repro select`")
+    if not INDEX.is_file():
+        raise NoData(f"{INDEX} is not here: restore it with `git checkout -- {INDEX}`")
+    evidence = gather(load(), registry)
+    rows = judged(evidence)
+    verdict = {
+        **decide(rows, evidence),
+        "candidate": folder_digest(BUNDLE),
+        "champion": registry["champion"],
+        "anchor": registry["anchor"],
+        "data": file_digest(INDEX),
+    }
+    write_json(REPORTS / "verdict.json", verdict)
+    for row in rows:
+        print(f"{row.verdict:14} {'' if row.blocking else '(warning) '}{row.name}: {row.reason}", flush=True)
+    print(f"verdict: {verdict['verdict']}, decided by {verdict['decided_by']}", flush=True)
+    count(rows=len(rows))
+
+
+def read_registry(path: Path = REGISTRY) -> dict[str, Any]:
+    """Read the pins of the reigning models: {"champion": {"number", "version"}, "anchor": {"version"}}."""
+    pins = read_json(path)
+    try:
+        return {
+            "champion": {"number": int(pins["champion"]["number"]), "version": pins["champion"]["version"]},
+            "anchor": {"version": pins["anchor"]["version"]},
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractBroken(f"{path} must hold the number and version of champion and anchor, got {pins!r}") from error
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    enter(gate)

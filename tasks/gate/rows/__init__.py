@@ -1,0 +1,18 @@
+"""The rows of a verdict, a file each: `judge(evidence) -> Row`. Their order is the verdict's."""
+
+from collections.abc import Callable
+
+from tasks.gate.evidence import Evidence
+from tasks.gate.row import Row
+from tasks.gate.rows import anchor, champion, dominance, floor, floor_over_prior, floor_over_single, samples, whole
+
+ROWS: dict[str, Callable[[Evidence], Row]] = {
+    "whole": whole.judge,
+    "floor": floor.judge,
+    "floor_over_prior": floor_over_prior.judge,
+    "floor_over_single": floor_over_single.judge,
+    "champion": champion.judge,
+    "anchor": anchor.judge,
+    "dominance": dominance.judge,
+    "samples": samples.judge,
+}

@@ -1,0 +1,37 @@
+"""From rows to a verdict."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tasks.gate.evidence import Evidence
+from tasks.gate.reigning import becomes_anchor
+from tasks.gate.row import Row
+from tasks.gate.rows import ROWS
+
+DECIDING = ("champion", "floor")  # the first that applies decides when nothing stops
+
+
+def judged(evidence: Evidence) -> list[Row]:
+    """Every row; when the evidence is not whole, that row alone, since the others would measure something else."""
+    first = ROWS["whole"](evidence)
+    if first.verdict == "fail":
+        return [first]
+    return [first, *(judge(evidence) for name, judge in ROWS.items() if name != "whole")]
+
+
+def decide(rows: Sequence[Row], evidence: Evidence) -> dict[str, Any]:
+    """The verdict, the row that decided it, and whether the candidate becomes the anchor.
+
+    Closed by default: no blocking row passed, no promotion.
+    """
+    blocking = [row for row in rows if row.blocking]
+    failed = [row.name for row in blocking if row.verdict == "fail"]
+    passed = {row.name for row in blocking if row.verdict == "pass"}
+    deciding = [name for name in DECIDING if name in passed]
+    promote = not failed and bool(deciding)
+    return {
+        "verdict": "promote" if promote else "reject",
+        "decided_by": deciding[0] if promote else (failed or ["floor"])[0],
+        "becomes_anchor": promote and becomes_anchor(evidence),
+        "rows": [row.as_json() for row in rows],
+    }

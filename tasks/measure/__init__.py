@@ -1,0 +1,102 @@
+"""What depends on the machine: how long a bundle takes for one sample, and how large it is.
+
+Never in a stage's outs, which depend on nothing but deps and params: a task measures, the report and MLflow show it, and
+no verdict leans on it.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from tasks.contracts import INDEX, RAW, Partition, read_index, read_partition
+from tasks.errors import NoData
+
+SAMPLES = 100
+ROWS = {
+    "latency, ms": ("latency_p95_ms", "95th percentile of the time for one raw sample, the first call left out"),
+    "size, MB": ("size_mb", "of the bundle's files"),
+}
+
+
+def measure(
+    bundle: Path, samples: Sequence[Mapping[str, bytes | None]], clock: Callable[[], float] = perf_counter
+) -> dict[str, float | int]:
+    """Time a bundle on one raw sample after another, as a caller would.
+
+    Args:
+        bundle: the bundle's folder.
+        samples: per sample: modality -> bytes as in data/1_raw; modalities that the bundle does not use are left out.
+        clock: a clock that never goes back, s.
+
+    Returns:
+        `samples`, `latency_p50_ms`, `latency_p95_ms`, `size_mb` (10^6 bytes).
+
+    Raises:
+        NoData: there are no samples.
+    """
+    if not samples:
+        raise NoData("measure: no sample to time the bundle on")
+    from tasks.bundle import Bundle
+
+    loaded = Bundle.load(bundle)
+    inputs = [{m: [sample.get(m)] for m in loaded.modalities} for sample in samples]
+    loaded.predict_raw(inputs[0])  # the first call pays for imports and caches
+    times_ms = []
+    for one in inputs:
+        began = clock()
+        loaded.predict_raw(one)
+        times_ms.append((clock() - began) * 1000)
+    size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+    return {
+        "samples": len(samples),
+        "latency_p50_ms": round(percentile(times_ms, 0.5), 3),
+        "latency_p95_ms": round(percentile(times_ms, 0.95), 3),
+        "size_mb": round(size / 1e6, 3),
+    }
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values do not exceed (nearest rank)."""
+    return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+
+
+def rows(measured: Mapping[str, float | int]) -> list[dict[str, Any]]:
+    """What was measured, as rows that can stand below the gate's: they inform and never block."""
+    reason = f"{measured['samples']} samples on this machine; informs, decides nothing"
+    return [
+        {
+            "name": name,
+            "blocking": False,
+            "rule": rule,
+            "measured": measured[key],
+            "low": None,
+            "high": None,
+            "needed": None,
+            "verdict": "not applicable",
+            "reason": reason,
+        }
+        for name, (key, rule) in ROWS.items()
+    ]
+
+
+def sources(work: Path) -> dict[str, Partition]:
+    """The partitions that `raw_samples` reads: each modality's first one of the newest batch."""
+    newest = read_index(work / INDEX)[-1]
+    return {name: found[0] for name, found in newest.partitions.items() if name != "samples" and found}
+
+
+def raw_samples(work: Path, limit: int = SAMPLES) -> list[dict[str, bytes | None]]:
+    """Raw samples of the newest batch, in the order of their ids.
+
+    Args:
+        work: a checkout in which the partitions of `sources` lie.
+        limit: how many at most.
+    """
+    found: dict[str, dict[str, bytes | None]] = {}
+    for modality, partition in sources(work).items():
+        table = read_partition(partition, work / RAW)
+        for sample, data in zip(table["sample_id"].to_pylist(), table["data"].to_pylist(), strict=True):
+            found.setdefault(sample, {})[modality] = data
+    return [found[sample] for sample in sorted(found)[:limit]]

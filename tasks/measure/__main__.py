@@ -1,0 +1,22 @@
+"""Measure the bundle in this checkout: `python -m tasks.measure`."""
+
+import sys
+from pathlib import Path
+
+from tasks.contracts import BUNDLE
+from tasks.errors import TasksError
+from tasks.measure import measure, raw_samples
+
+
+def main() -> None:
+    """Print what was measured."""
+    try:
+        measured = measure(BUNDLE, raw_samples(Path()))
+    except TasksError as mistake:
+        print(f"nightloom: {mistake}", file=sys.stderr)
+        sys.exit(2)
+    print(" · ".join(f"{name} {value}" for name, value in measured.items()))
+
+
+if __name__ == "__main__":
+    main()

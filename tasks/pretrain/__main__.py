@@ -1,0 +1,84 @@
+"""Fit one modality's encoder on the reference: `python -m tasks.pretrain image`."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tasks import params as parameters
+from tasks.contracts import ENCODERS, REFERENCE, Batch, new_folder, partitions, read_index, read_partition
+from tasks.errors import ContractBroken
+from tasks.extract import Card, network_module, save_encoder
+from tasks.params import Modality
+from tasks.pretrain.fit import fit
+from tasks.profile import kind_module
+from tasks.splits import classes, training_rows
+from tasks.stage import count, enter
+
+
+def pretrain(modality: str) -> None:
+    """Write data/5_models/encoders/<modality>/ (see tasks/extract/__init__.py).
+
+    Only the labelled train rows of the reference are seen, in the order of their ids: nothing else changes a byte.
+
+    Raises:
+        NoData: nothing has landed.
+        ContractBroken: too little to fit an encoder on, or a partition is not the one that was ingested.
+    """
+    params = parameters.load(modality=modality)
+    torch.set_num_threads(params.threads)
+    torch.use_deterministic_algorithms(True)
+    chosen = params.modalities[modality]
+    batches = read_index(REFERENCE)
+    rows = training_rows(batches, params)
+    names = classes(rows, params)
+    arrays = _arrays(batches, chosen, set(rows["sample_id"]))
+    labels = _labels(rows.set_index("sample_id"), names, list(arrays))
+    if len(arrays) < 2 or not any((numbers >= 0).any() for numbers in labels.values()):
+        raise ContractBroken(
+            f"modality {modality}: {len(arrays)} labelled training samples of the reference can be decoded, at least 2 are"
+            " needed: land a batch that holds more, or move the reference"
+        )
+    module = network_module(chosen.kind)
+    sizes = {target: len(found) for target, found in names.items()}
+    fitted = fit(
+        module, chosen.options, list(arrays.values()), labels, sizes, params.pretrain, params.seed, modality, params.device
+    )
+    card = Card(chosen.kind, asdict(chosen.options), fitted.facts, params.pretrain.width, names, fitted.steps, fitted.curve)
+    with new_folder(ENCODERS / modality) as folder:
+        save_encoder(folder, card, fitted.network)
+    count(decoded=len(arrays), steps=fitted.steps)
+
+
+def _arrays(batches: list[Batch], chosen: Modality, wanted: set[str]) -> dict[str, npt.NDArray[Any]]:
+    """Decoded training samples by id, in the order of the ids; what cannot be decoded is left to `validate`."""
+    kind = kind_module(chosen.kind)
+    found = {}
+    for _, partition in partitions(batches, chosen.name):
+        table = read_partition(partition)
+        for sample, data in zip(table["sample_id"].to_pylist(), table["data"].to_pylist(), strict=True):
+            if sample in wanted:
+                try:
+                    found[sample] = kind.decode(data, chosen.options)
+                except ContractBroken:
+                    continue
+    return dict(sorted(found.items()))
+
+
+def _labels(rows: Any, names: Mapping[str, list[str]], samples: list[str]) -> dict[str, npt.NDArray[np.int64]]:
+    """Per target the number of each sample's class; -1 where it is unlabelled or the label unknown."""
+    found = {}
+    for target, known in names.items():
+        numbers = {name: number for number, name in enumerate(known)}
+        found[target] = np.array([numbers.get(rows[target].get(sample), -1) for sample in samples], dtype=np.int64)
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modality")
+    enter(pretrain, parser.parse_args().modality)

@@ -1,0 +1,50 @@
+"""Decode and measure one modality: `python -m tasks.profile image` writes data/2_profiles/image.parquet.
+
+A file per kind, found by its name. Each has
+
+    Options                     what params.yaml may say about such a modality, with every default
+    MEASURES                    names of the measured columns
+    decode(data, options)       bytes -> array; raises ContractBroken with the reason on anything that is not whole
+    measure(array, options)     one number per name in MEASURES
+    near_hash(array)            64 bits that differ in few places when the content is nearly the same; None: too little to tell
+    duration_s(array, options)  seconds, None for a kind that has no time
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.errors import ContractBroken
+
+
+def kind_module(kind: str) -> ModuleType:
+    """The module of a kind. Its name has been checked by `tasks.params`."""
+    return import_module(f"tasks.profile.{kind}")
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Turn whatever a parser raises on broken bytes into a refusal of this one sample.
+
+    Pillow and libsndfile raise a dozen types on hostile input (OSError, SyntaxError, struct.error, MemoryError, warnings
+    turned into errors …): a list of them would be a list of those met so far, and one missing would end the night.
+
+    Raises:
+        ContractBroken: the block raised anything; its own ContractBroken passes as it is.
+    """
+    try:
+        yield
+    except ContractBroken:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise ContractBroken(f"not a readable {what}: {text[:200]}") from error
+
+
+def signed64(bits: npt.NDArray[np.bool_]) -> int:
+    """Pack 64 bits into one signed integer, first bit highest, so that Parquet's int64 holds it."""
+    return int(np.packbits(bits).view(">i8")[0])

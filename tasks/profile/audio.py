@@ -1,0 +1,159 @@
+"""Sound: WAV, FLAC or Ogg bytes -> float32 [n], mono, -1 to 1."""
+
+import math
+import struct
+import wave
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.errors import ContractBroken
+from tasks.profile import refusing, signed64
+
+FORMATS = frozenset({"WAV", "WAVEX", "FLAC", "OGG"})
+MEASURES = ("rms", "peak", "zero_crossings_hz")
+MOST_RATIO = 32  # between a file's rate and the wanted one
+LOUDEST = 2.0**16  # float files may exceed 1; what is far beyond is no sound, and its power would overflow
+PCM = 1  # wFormatTag of plain integers
+UNKNOWN_SIZE = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an audio modality may be told in params.yaml."""
+
+    sample_rate_hz: int = 8000  # everything is resampled to it
+    max_s: float = 1.0  # what comes later in a clip is not used
+    max_values: int = 10_000_000  # a clip with more values (frames x channels) is refused before it is decoded
+    bands: int = 32  # mel bands of the spectrogram
+    window_s: float = 0.032  # length of a spectrum's window
+    hop_s: float = 0.01  # from one spectrum to the next
+
+
+def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
+    """Decode, mix to mono, cut to `max_s`, resample to `sample_rate_hz`.
+
+    Returns:
+        float32 [n], n at least 1, full scale -1 to 1 (a float file may exceed it).
+
+    Raises:
+        ContractBroken: no such sound, one that holds less than its header promises, NaN or infinity, or one beyond
+            `max_values` (said before it is decoded).
+    """
+    with refusing("sound (WAV, FLAC or Ogg)"):
+        if data[:4] == b"RIFF":
+            _check_chunks(data)
+        frames, rate = _read_pcm16(data, options) if _is_pcm16(data) else _read_other(data, options)
+    if not np.isfinite(frames).all():
+        raise ContractBroken(f"sound with NaN or infinity, first at frame {int(np.argmin(np.isfinite(frames).all(axis=1)))}")
+    if float(np.abs(frames).max()) > LOUDEST:
+        raise ContractBroken(f"sound with values beyond +-{LOUDEST:.0f}: full scale is 1")
+    mono = frames[: max(1, round(options.max_s * rate))].mean(axis=1, dtype=np.float32)
+    return _resample(mono, rate, options.sample_rate_hz)
+
+
+def _check_chunks(data: bytes) -> None:
+    """Compare the length of each RIFF chunk with what is there: libsndfile reads half a file without a word.
+
+    Raises:
+        ContractBroken: a chunk goes past the file's end, or there is none with sound.
+    """
+    at, names = 12, set()
+    while at + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, at)
+        if size > len(data) - at - 8:
+            kept = "an unknown number of" if size == UNKNOWN_SIZE else str(size)
+            raise ContractBroken(f"truncated WAV: chunk {name!r} promises {kept} bytes, {len(data) - at - 8} are there")
+        names.add(name)
+        at += 8 + size + size % 2
+    if b"data" not in names:
+        raise ContractBroken("WAV without a data chunk")
+
+
+def _is_pcm16(data: bytes) -> bool:
+    """Whether the usual header stands at the start: the fast way needs no library."""
+    if len(data) < 44 or data[:4] != b"RIFF" or data[8:16] != b"WAVEfmt ":
+        return False
+    tag, bits = struct.unpack_from("<H", data, 20)[0], struct.unpack_from("<H", data, 34)[0]
+    return bool(tag == PCM and bits == 16)
+
+
+def _read_pcm16(data: bytes, options: Options) -> tuple[npt.NDArray[np.float32], int]:
+    with wave.open(BytesIO(data)) as file:
+        promised, channels, rate = file.getnframes(), file.getnchannels(), file.getframerate()
+        _check_size(promised, channels, rate, options)
+        values = np.frombuffer(file.readframes(promised), dtype="<i2")
+    _check_whole(values.size // channels, promised)
+    return values.reshape(-1, channels).astype(np.float32) / np.float32(2**15), rate
+
+
+def _read_other(data: bytes, options: Options) -> tuple[npt.NDArray[np.float32], int]:
+    import soundfile
+
+    with soundfile.SoundFile(BytesIO(data)) as file:
+        if file.format not in FORMATS:
+            raise ContractBroken(f"sound in format {file.format}; read are {', '.join(sorted(FORMATS))}")
+        promised, rate = file.frames, file.samplerate
+        _check_size(promised, file.channels, rate, options)
+        frames = file.read(dtype="float32", always_2d=True)
+    _check_whole(len(frames), promised)
+    return frames, rate
+
+
+def _check_size(frames: int, channels: int, rate: int, options: Options) -> None:
+    if frames < 1:
+        raise ContractBroken("sound without a single frame")
+    if frames * channels > options.max_values:
+        raise ContractBroken(
+            f"sound of {frames} frames and {channels} channels; at most max_values = {options.max_values} are decoded"
+        )
+    if not options.sample_rate_hz / MOST_RATIO <= rate <= options.sample_rate_hz * MOST_RATIO:
+        raise ContractBroken(
+            f"sound at {rate} Hz; with sample_rate_hz = {options.sample_rate_hz}, rates up to {MOST_RATIO} times away are read"
+        )
+
+
+def _check_whole(read: int, promised: int) -> None:
+    if read != promised:
+        raise ContractBroken(f"truncated sound: the header promises {promised} frames, {read} are there")
+
+
+def _resample(mono: npt.NDArray[np.float32], rate: int, wanted: int) -> npt.NDArray[np.float32]:
+    if rate == wanted:
+        return mono
+    from scipy.signal import resample_poly
+
+    # odd rates would ask for a filter of a million taps: a ratio that is wrong by less than 1e-5 will do
+    ratio = Fraction(wanted, rate).limit_denominator(1000)
+    return np.asarray(resample_poly(mono, ratio.numerator, ratio.denominator), dtype=np.float32)
+
+
+def measure(array: npt.NDArray[np.float32], options: Options) -> dict[str, float]:
+    """Root mean square and highest magnitude (full scale 1), and sign changes per second."""
+    wide = array.astype(np.float64)
+    changes = int(np.count_nonzero(np.diff(np.signbit(wide))))
+    return {
+        "rms": math.sqrt(float(np.mean(wide**2))),
+        "peak": float(np.abs(wide).max()),
+        "zero_crossings_hz": changes * options.sample_rate_hz / len(wide),
+    }
+
+
+def near_hash(array: npt.NDArray[np.float32]) -> int | None:
+    """Signs of energy differences between 9 moments and 9 bands (Haitsma and Kalker, "A highly robust audio
+    fingerprinting system", ISMIR 2002); None for silence and for what is shorter than a spectrum each."""  # noqa: D205, D209
+    length = len(array) // 9
+    if length < 64 or float(np.abs(array).max()) < 1e-4:
+        return None
+    power = np.abs(np.fft.rfft(array[: 9 * length].reshape(9, length) * np.hanning(length), axis=1)) ** 2  # [9, bins]
+    edges = np.geomspace(2, power.shape[1], 10).astype(int)
+    bands = np.log(np.add.reduceat(power, edges[:-1], axis=1) + 1e-12)  # [9, 9]
+    return signed64((np.diff(np.diff(bands, axis=0), axis=1) > 0).ravel())
+
+
+def duration_s(array: npt.NDArray[np.float32], options: Options) -> float | None:
+    """Seconds of sound that are used."""
+    return len(array) / options.sample_rate_hz

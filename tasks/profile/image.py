@@ -1,0 +1,81 @@
+"""Images: PNG, JPEG, WebP or TIFF bytes -> uint8 [side, side, channels]."""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from tasks.errors import ContractBroken
+from tasks.profile import refusing, signed64
+
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
+MEASURES = ("brightness", "contrast")
+HASH_SIDE = 8
+MODES = {1: "L", 3: "RGB"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an image modality may be told in params.yaml."""
+
+    side_px: int = 32  # every image is resized to side_px x side_px
+    channels: int = 1  # 1: grey, 3: RGB
+    max_px: int = 16_000_000  # an image with more pixels is refused before it is decoded
+
+
+def decode(data: bytes, options: Options) -> npt.NDArray[np.uint8]:
+    """Decode the first frame, upright, transparent parts on white, 16-bit grey as its upper 8 bits.
+
+    Returns:
+        uint8 [side_px, side_px, channels], 0 to 255, resized with antialiasing and without keeping the aspect.
+
+    Raises:
+        ContractBroken: no such image, a truncated one, one of more than `max_px` pixels (said before it is decoded),
+            or one whose pixels are 32-bit integers or floats.
+    """
+    with refusing("image (PNG, JPEG, WebP or TIFF)"), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(BytesIO(data), formats=FORMATS)
+        if image.width * image.height > options.max_px:
+            raise ContractBroken(f"image of {image.width} x {image.height} pixels; at most max_px = {options.max_px} are read")
+        mode, side = MODES[options.channels], options.side_px
+        image.draft(mode, (2 * side, 2 * side))  # a JPEG is decoded near the wanted size: less time, less memory
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        small = _plain(upright, mode).resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(small, dtype=np.uint8).reshape(side, side, options.channels)
+
+
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    """Any mode of pixels as 8-bit grey or RGB."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    elif image.mode in {"I", "F"}:
+        raise ContractBroken(f"image with 32-bit pixels (mode {image.mode}); 8 or 16 bits per channel are read: convert it")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+def measure(array: npt.NDArray[np.uint8], options: Options) -> dict[str, float]:
+    """Mean and standard deviation of the pixels, 0 to 255."""
+    return {"brightness": float(array.mean()), "contrast": float(array.std())}
+
+
+def near_hash(array: npt.NDArray[np.uint8]) -> int | None:
+    """Difference hash of an 8 x 9 grey version (N. Krawetz, "Kind of Like That", 2013); None for an even surface."""
+    grey = array.mean(axis=2)
+    if grey.std() < 1:
+        return None
+    picture = Image.fromarray(grey.astype(np.float32), mode="F").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
+    small = np.asarray(picture)
+    return signed64((small[:, 1:] > small[:, :-1]).ravel())
+
+
+def duration_s(array: npt.NDArray[np.uint8], options: Options) -> float | None:
+    """An image has no duration."""
+    return None

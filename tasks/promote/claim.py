@@ -1,0 +1,73 @@
+"""What a closed run says about its candidate, compared with the content that it names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import BUNDLE, INDEX, REPORTS, file_digest, folder_digest, read_json
+from tasks.errors import ContractBroken, NoData, Refused
+from tasks.run import lock
+
+VERDICT = REPORTS / "verdict.json"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One run's claim to the next reign."""
+
+    run: str
+    commit: str  # that closed the run
+    approved_by: str
+    verdict: Mapping[str, Any]
+    report: str  # sha256 of verdict.json
+    bundle: str  # md5 of the bundle, as dvc.lock names it
+
+    @property
+    def number(self) -> int:
+        """The reign that the verdict is about: the one after the champion it was measured against."""
+        return int(self.verdict["champion"]["number"]) + 1
+
+
+def read_claim(work: Path, run: str, commit: str, approved_by: str) -> Claim:
+    """Bring the verdict and the bundle into a workspace and compare them.
+
+    Raises:
+        Refused: there is no verdict, or it is no "promote".
+        ContractBroken: the bundle or the data is not what the verdict names.
+    """
+    entries = lock.read(work)
+    bundle = next((out["md5"] for out in entries.get("select", {}).get("outs", ()) if out["path"] == str(BUNDLE)), None)
+    if bundle is None or "gate" not in entries:
+        raise Refused(f"run {run} has no verdict: dvc.lock of {commit[:12]} has no entry for select or gate")
+    pull(work, VERDICT, BUNDLE)
+    verdict = read_json(work / VERDICT)
+    if verdict["verdict"] != "promote":
+        raise Refused(
+            f"run {run} is not to be promoted: its verdict is {verdict['verdict']}, decided by {verdict['decided_by']}"
+        )
+    found = {"candidate": folder_digest(work / BUNDLE), "data": file_digest(work / INDEX)}
+    for what, digest in found.items():
+        if verdict[what] != digest:
+            raise ContractBroken(
+                f"the verdict of run {run} is about another {what} than commit {commit[:12]} holds"
+                f" (sha256 {verdict[what]} expected, {digest} found): run again"
+            )
+    return Claim(run, commit, approved_by, verdict, file_digest(work / VERDICT), bundle)
+
+
+def pull(work: Path, *paths: Path) -> None:
+    """Bring what DVC keeps into a workspace, verified by hash.
+
+    Raises:
+        NoData: the remote lacks some of it.
+    """
+    from dvc.exceptions import CheckoutError
+    from dvc.repo import Repo
+
+    with Repo(str(work)) as repo:
+        try:
+            repo.pull(targets=[str(work / path) for path in paths])
+        except CheckoutError as error:
+            wanted = ", ".join(map(str, paths))
+            raise NoData(f"the DVC remote lacks {wanted} as dvc.lock names it: `dvc push` it from where it was made") from error

@@ -1,0 +1,78 @@
+"""What MLflow runs: a bundle that predicts from raw inputs, `mlflow.pyfunc.load_model("models:/fused-model@champion")`.
+
+This file is the model's code in MLflow's models-from-code form: weights are safetensors, nothing is pickled. A row of the
+input is a row of metadata.csv: `<m>_file_name` (a path that can be opened here), or `<m>` with text or bytes, or the
+columns of a tabular modality. A modality whose columns are absent or empty is missing.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+
+class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no types
+    """A bundle behind MLflow's interface."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the bundle; the code of its own version lies beside it."""
+        from tasks.bundle import Bundle
+
+        folder = Path(context.artifacts["bundle"])
+        self.facts: Mapping[str, Any] = json.loads((folder / "bundle.json").read_text())
+        self.bundle = Bundle.load(folder)
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """Predict each target of each row.
+
+        Returns:
+            Per target: `<target>`, the class, and a probability `<target>__<class>` per class; the input's index.
+        """
+        table = pd.DataFrame(model_input)
+        raw = {name: _column(table, name, body) for name, body in self.facts["modalities"].items()}
+        columns: dict[str, Any] = {}
+        for target, probabilities in self.bundle.predict_raw(raw).items():
+            classes = self.facts["targets"][target]["classes"]
+            columns[target] = [classes[best] for best in probabilities.argmax(axis=1)]
+            columns |= {f"{target}__{name}": probabilities[:, i] for i, name in enumerate(classes)}
+        return pd.DataFrame(columns, index=table.index)
+
+
+def _column(table: pd.DataFrame, name: str, body: Mapping[str, Any]) -> list[bytes | None]:
+    """One modality of all rows, as the bytes that ingest would have stored."""
+    if body["kind"] == "tabular":
+        wanted = sorted({*body["options"]["numbers"], *body["options"]["categories"]})
+        cells = table.reindex(columns=wanted).astype(object)
+        return [_cells(dict(zip(wanted, row, strict=True))) for row in cells.itertuples(index=False, name=None)]
+    paths = table.get(f"{name}_file_name", pd.Series(None, table.index, dtype=object))
+    inline = table.get(name, pd.Series(None, table.index, dtype=object))
+    return [_bytes(value, path) for value, path in zip(inline, paths, strict=True)]
+
+
+def _bytes(value: Any, path: Any) -> bytes | None:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if isinstance(value, str) and value.strip():
+        return value.encode()
+    return Path(path).read_bytes() if isinstance(path, str) and path else None
+
+
+def _cells(row: Mapping[str, Any]) -> bytes | None:
+    """A row of a tabular modality: canonical JSON of text cells, null when empty."""
+    cells = {name: _text(cell) for name, cell in row.items()}
+    if all(cell is None for cell in cells.values()):
+        return None
+    return json.dumps(cells, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _text(cell: Any) -> str | None:
+    if pd.isna(cell) or not str(cell).strip():
+        return None
+    whole = isinstance(cell, float) and cell.is_integer()  # pandas makes 7 a 7.0 when another row is empty
+    return str(int(cell)) if whole else str(cell)
+
+
+mlflow.models.set_model(Served())

@@ -1,0 +1,94 @@
+"""A run's page for people: one self-contained HTML file, the verdict first.
+
+    write    the page of any outcome; what a run did not get to is left out
+    facts    what the page shows, from what the stages wrote
+    page.html, style.css    how it looks: light and dark, on screen and on paper
+
+Nothing is loaded from elsewhere, and every value is escaped: names and reasons come from files that people land.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.contracts import write_bytes
+from tasks.report import facts
+
+PAGE = "index.html"
+HERE = Path(__file__).parent
+
+
+def write(
+    to: Path,
+    *,
+    outcome: str,
+    run: str = "",
+    commit: str = "",
+    verdict: Mapping[str, Any] | None = None,
+    scores: Mapping[str, Any] | None = None,
+    validation: Mapping[str, Any] | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    quarantine: Path | None = None,
+    pictures: Sequence[Path] = (),
+    measured: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the page of a run.
+
+    Args:
+        to: the page's folder.
+        outcome: how the run ended, in a word or two: judged, batch rejected, failed.
+        run: the run's id.
+        commit: the commit that holds it.
+        verdict: content of verdict.json.
+        scores: content of evaluate/scores.json.
+        validation: content of validation.json.
+        manifest: content of manifest.json.
+        quarantine: quarantine.parquet.
+        pictures: PNG files, shown in this order.
+        measured: what `tasks.measure.measure` returned.
+        problems: what a person must read.
+        links: name -> where it leads: a path on this machine, or an address.
+
+    Returns:
+        The page's path.
+    """
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            style=Markup((HERE / "style.css").read_text()),  # noqa: S704  our own file
+            head=facts.head(outcome, verdict, validation),
+            run=run,
+            commit=commit,
+            problems=problems,
+            scores=facts.candidates(scores),
+            rows=facts.rows(verdict, measured),
+            data=facts.data(manifest),
+            quarantined=facts.quarantined(quarantine),
+            expectations=facts.expectations(validation),
+            pictures=[facts.picture(path) for path in pictures],
+            links={name: href for name, place in (links or {}).items() if (href := _href(str(place), to))},
+        )
+    )
+    write_bytes(to / PAGE, page.encode())
+    return to / PAGE
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _href(place: str, to: Path) -> str | None:
+    """An address as it is, a path as seen from the page; None for what a link must not do."""
+    if "://" in place:
+        return place if urlsplit(place).scheme in {"http", "https"} else None
+    return quote(os.path.relpath(place, to))

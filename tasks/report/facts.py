@@ -1,0 +1,123 @@
+"""What the page shows, from what the stages wrote: plain values, no markup."""
+
+import base64
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SHOWN = 200  # rows of quarantine on the page; the file has all
+ALONE = "alone-"
+MARKS = {"pass": "✓", "fail": "✗", "not applicable": "·"}
+
+
+def head(outcome: str, verdict: Mapping[str, Any] | None, validation: Mapping[str, Any] | None) -> dict[str, str]:
+    """The page's first words: `word`, `tone` (good, bad, quiet) and `why`."""
+    if verdict is not None and outcome == "judged":
+        row = next((row for row in verdict["rows"] if row["name"] == verdict["decided_by"]), None)
+        why = f"{verdict['decided_by']}: {row['reason']}" if row else str(verdict["decided_by"])
+        good = verdict["verdict"] == "promote"
+        return {"word": verdict["verdict"], "tone": "good" if good else "quiet", "why": f"Decided by {why}"}
+    failed = [e for e in (validation or {}).get("expectations", ()) if e["severity"] == "critical" and not e["success"]]
+    why = f"{len(failed)} critical expectation(s) failed; nothing was trained." if failed else "No verdict was reached."
+    return {"word": outcome, "tone": "bad", "why": why}
+
+
+def candidates(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The selected candidate, each modality alone, then the others, best first, with intervals as shares of one scale."""
+    if scores is None:
+        return None
+    metric, selected = scores["metric"], scores["selected"]
+    found, cases = scores["candidates"], scores.get("complete", {})
+    names = sorted(found, key=lambda n: (n != selected, not n.startswith(ALONE), -(found[n][metric]["value"] or 0), n))
+    low, high = scale([found[name][metric] for name in names])
+    return {
+        "metric": metric.replace("_", " "),
+        "target": scores["target"],
+        "samples": scores.get("samples"),
+        "complete_samples": cases.get("samples"),
+        "gain": cases.get("gain_over_best_single"),
+        "low": low,
+        "high": high,
+        "rows": [
+            {
+                "name": name,
+                "selected": name == selected,
+                "alone": name.startswith(ALONE),
+                "all": found[name][metric],
+                "complete": cases.get("candidates", {}).get(name, {}).get(metric),
+                "bar": {key: place(value, low, high) for key, value in found[name][metric].items()},
+                "parameters": found[name].get("parameters"),
+            }
+            for name in names
+        ],
+    }
+
+
+def scale(intervals: Sequence[Mapping[str, float | None]]) -> tuple[float, float]:
+    """The ends of an axis that holds all intervals, at steps of 0.1 and within 0 … 1."""
+    values = [v for i in intervals for v in i.values() if v is not None]
+    if not values:
+        return 0.0, 1.0
+    low = min(max(math.floor(min(values) * 10), 0), 9) / 10
+    return low, max(min(math.ceil(max(values) * 10), 10) / 10, round(low + 0.1, 1))
+
+
+def place(value: float | None, low: float, high: float) -> float | None:
+    """Where a value lies on the axis, in percent."""
+    return None if value is None else round(100 * (value - low) / (high - low), 2)
+
+
+def rows(verdict: Mapping[str, Any] | None, measured: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The gate's rows, the deciding one marked, then what was measured on the machine."""
+    from tasks.measure import rows as measured_rows
+
+    found = [*(verdict["rows"] if verdict else ()), *(measured_rows(measured) if measured else ())]
+    decided_by = verdict["decided_by"] if verdict else None
+    return [{**row, "mark": MARKS.get(row["verdict"], ""), "decides": row["name"] == decided_by} for row in found]
+
+
+def data(manifest: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Counts of samples by split and by batch, the newest batch first."""
+    if manifest is None:
+        return None
+    splits = {name or "unlabelled": number for name, number in manifest["splits"].items()}
+    new = set(manifest.get("new") or ())
+    batches = [{**batch, "new": batch["key"] in new} for batch in reversed(manifest["batches"])]
+    return {"samples": manifest["samples"], "quarantined": manifest["quarantined"], "splits": splits, "batches": batches}
+
+
+def quarantined(path: Path | None) -> dict[str, Any] | None:
+    """Quarantined rows: how many for which reason, and the first SHOWN of them."""
+    if path is None or not path.is_file():
+        return None
+    import pyarrow.parquet as pq
+
+    listed = pq.read_table(path).to_pylist()
+    reasons = Counter((row["modality"], row["reason"]) for row in listed)
+    return {
+        "total": len(listed),
+        "reasons": reasons.most_common(20),
+        "rows": listed[:SHOWN],
+        "left_out": max(len(listed) - SHOWN, 0),
+    }
+
+
+def expectations(validation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Failed expectations, critical ones first, and how many held."""
+    if validation is None:
+        return None
+    order = {"critical": 0, "warning": 1, "info": 2}
+    failed = [e for e in validation["expectations"] if not e["success"]]
+    failed.sort(key=lambda e: (order.get(e["severity"], 3), e["table"], e["name"]))
+    critical = any(e["severity"] == "critical" for e in failed)
+    return {"failed": failed, "critical": critical, "held": len(validation["expectations"]) - len(failed)}
+
+
+def picture(path: Path) -> dict[str, str]:
+    """A PNG as part of the page."""
+    return {
+        "name": path.stem.replace("_", " "),
+        "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
+    }

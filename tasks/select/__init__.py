@@ -1,0 +1,1 @@
+"""Which candidate the night puts forward: fusing must earn its parameters."""

@@ -1,0 +1,100 @@
+"""Choose the simplest candidate that is as good as the best, and bundle it: `python -m tasks.select`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.contracts import BUNDLE, CANDIDATES, MANIFEST, REPORTS, read_json, read_probabilities, write_json
+from tasks.errors import ContractBroken, NoData
+from tasks.measures import tally
+from tasks.params import Params, load
+from tasks.select.assemble import assemble
+from tasks.select.rule import RULE, Judged, choose
+from tasks.stage import count, enter
+
+
+def select() -> None:
+    """Write data/5_models/bundle/ and data/6_reports/select.json.
+
+    Raises:
+        NoData: a candidate is absent.
+        ContractBroken: no validation sample is labelled in the deciding target, or scores are of other samples.
+    """
+    params = load()
+    target = params.gate.target or next(iter(params.targets))
+    folders = candidate_folders(params)
+    cards = {name: read_json(folder / "candidate.json") for name, folder in folders.items()}
+    val = labelled_validation(target)
+    judged = {name: judge(folder, cards[name], val, target, params.gate.metric) for name, folder in folders.items()}
+    selected, standing = choose(judged)
+    assemble(folders[selected], cards[selected], params, BUNDLE)
+    rows = {
+        name: {
+            "score": choice.score,
+            "se_of_difference": choice.se_of_difference,
+            "parameters": judged[name].parameters,
+            "eligible": choice.eligible,
+        }
+        for name, choice in standing.items()
+    }
+    report = {"selected": selected, "rule": RULE, "target": target, "metric": params.gate.metric, "samples": val.num_rows}
+    write_json(REPORTS / "select.json", {**report, "candidates": rows})
+    print(f"selected {selected}: {standing[selected].score:.3f} on {val.num_rows} validation samples", flush=True)
+    count(candidates=len(judged))
+
+
+def candidate_folders(params: Params) -> dict[str, Path]:
+    """Name -> folder of every candidate of this night.
+
+    Raises:
+        NoData: a fusion of params.yaml or a plain candidate has not been fitted.
+    """
+    plain = [*(f"alone-{m}" for m in params.modalities), "late", "logistic"]
+    folders = {name: CANDIDATES / "plain" / name for name in plain} | {name: CANDIDATES / name for name in params.fusions}
+    absent = [name for name, folder in folders.items() if not (folder / "candidate.json").is_file()]
+    if absent:
+        raise NoData(f"{CANDIDATES} has no candidate {', '.join(absent)}: `dvc pull`, or `dvc repro` its train stage")
+    return folders
+
+
+def labelled_validation(target: str) -> pa.Table:
+    """Validation samples that are labelled in the target, sorted by sample_id."""
+    path = MANIFEST / "samples.parquet"
+    if not path.is_file():
+        raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro validate`")
+    table = pq.read_table(path)
+    val = table.filter(pc.and_(pc.equal(table["split"], "val"), pc.is_valid(table[target]))).sort_by("sample_id")
+    if not val.num_rows:
+        raise ContractBroken(f"{path}: no sample of split val is labelled in {target}: raise split.val in params.yaml")
+    return val
+
+
+def judge(folder: Path, card: dict[str, Any], val: pa.Table, target: str, metric: str) -> Judged:
+    """Score one candidate by what it predicted for the validation samples.
+
+    Raises:
+        ContractBroken: its scores.parquet lacks a sample or a class, or holds NaN.
+    """
+    scores = pq.read_table(folder / "scores.parquet")
+    classes = len(card["targets"][target]["classes"])
+    place = {name: row for row, name in enumerate(scores["sample_id"].to_pylist())}
+    ids = val["sample_id"].to_pylist()
+    lost = [name for name in ids if name not in place]
+    if lost:
+        raise ContractBroken(f"{folder / 'scores.parquet'} lacks {len(lost)} validation samples, e.g. {lost[0]!r}: refit it")
+    probabilities = read_probabilities(scores, target, classes)[[place[name] for name in ids]]
+    if not np.isfinite(probabilities).all():
+        raise ContractBroken(f"{folder / 'scores.parquet'} holds NaN or infinity in {target}: refit the candidate")
+    truth, groups = val[target].to_numpy(), np.array(val["group"].to_pylist(), object)
+    predicted = probabilities.argmax(axis=1)
+    return Judged(card["kind"], card["parameters"], tally(metric, truth, predicted, groups, classes))
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    enter(select)

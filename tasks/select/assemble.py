@@ -1,0 +1,33 @@
+"""Put a candidate and the encoders that it uses into one folder, the bundle; tasks/bundle.py reads it."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import ENCODERS, new_folder, write_json
+from tasks.errors import NoData
+from tasks.params import Params
+
+KEPT = ("candidate.json", "weights.safetensors")  # not scores.parquet: a bundle holds no samples
+
+
+def assemble(candidate: Path, card: dict[str, Any], params: Params, bundle: Path) -> None:
+    """Write the bundle: bundle.json, encoders/<m>/ for the candidate's modalities alone, fusion/.
+
+    Raises:
+        NoData: an encoder is absent.
+    """
+    modalities = {m: params.modalities[m] for m in card["modalities"]}
+    with new_folder(bundle) as folder:
+        for name in modalities:
+            if not (ENCODERS / name).is_dir():
+                raise NoData(f"{ENCODERS / name} is not here: `dvc pull`, or `dvc repro pretrain@{name}`")
+            shutil.copytree(ENCODERS / name, folder / "encoders" / name)
+        shutil.copytree(candidate, folder / "fusion", ignore=_not_kept)
+        described = {m: {"kind": body.kind, "options": dataclasses.asdict(body.options)} for m, body in modalities.items()}
+        write_json(folder / "bundle.json", {"modalities": described, "targets": card["targets"], "candidate": card["name"]})
+
+
+def _not_kept(folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if (Path(folder) / name).is_file() and name not in KEPT}

@@ -1,0 +1,44 @@
+"""Candidates: networks that fuse modalities, each modality alone, late averaging and logistic regression.
+
+All of them predict by `predict(features) -> {target: probabilities}`; `load_candidate` reads any of them from its folder.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from tasks.contracts import Features
+from tasks.train.card import Card, read_card
+from tasks.train.late import Late
+from tasks.train.logistic import Logistic
+from tasks.train.neural import Neural, Probabilities
+
+
+class Candidate(Protocol):
+    """What select, evaluate and a bundle know of a candidate."""
+
+    card: Card
+
+    def predict(self, features: Mapping[str, Features]) -> Probabilities:
+        """Probabilities float64 [n, classes] per target."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder."""
+
+
+LOADERS: dict[str, Callable[[Path], Candidate]] = {
+    "alone": Neural.load,
+    "fusion": Neural.load,
+    "late": Late.load,
+    "logistic": Logistic.load,
+}
+
+
+def load_candidate(folder: Path) -> Candidate:
+    """Read a candidate of any kind.
+
+    Raises:
+        NoData: the folder holds none.
+        ContractBroken: its files are damaged or do not belong together.
+    """
+    return LOADERS[read_card(folder).kind](folder)

@@ -1,0 +1,65 @@
+"""Fit a candidate on the frozen features: `python -m tasks.train attention`; `plain` fits all plain candidates."""
+
+import argparse
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from threadpoolctl import threadpool_limits
+
+from tasks.contracts import CANDIDATES, new_folder, probability_columns, write_parquet
+from tasks.errors import UnknownName
+from tasks.params import Params, load
+from tasks.stage import count, enter
+from tasks.train import Candidate
+from tasks.train.fit import Task, fit
+from tasks.train.fusions import FUSIONS
+from tasks.train.inputs import Inputs, read_classes, read_inputs
+from tasks.train.plain import plain
+
+
+def train(name: str) -> None:
+    """Write data/5_models/candidates/<name>/, or for `plain` a folder per plain candidate below it.
+
+    Raises:
+        UnknownName: no such fusion.
+        ContractBroken: train or val holds no labelled sample, or features do not fit the manifest.
+    """
+    if name != "plain" and name not in FUSIONS:
+        raise UnknownName("fusion", name, [*FUSIONS, "plain"])
+    params = load()
+    prepare(params)
+    task = Task(read_classes(), params.targets, params.train, params.seed, params.device)
+    fitting, judging = read_inputs(params.modalities, "train"), read_inputs(params.modalities, "val")
+    with new_folder(CANDIDATES / name) as folder, threadpool_limits(params.threads):
+        if name == "plain":
+            candidates = list(plain(fitting, judging, task))
+        else:
+            candidates = [fit(name, "fusion", name, fitting, judging, task)]
+        for candidate in candidates:
+            write(candidate, judging, folder / candidate.card.name if name == "plain" else folder)
+    count(steps=sum(candidate.card.steps for candidate in candidates))
+
+
+def prepare(params: Params) -> None:
+    """Make torch's results a function of the parameters alone."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses deterministic products
+    torch.set_num_threads(params.threads)
+    torch.use_deterministic_algorithms(True)
+
+
+def write(candidate: Candidate, val: Inputs, folder: Path) -> None:
+    """Write a candidate and its probabilities of the validation samples."""
+    folder.mkdir(exist_ok=True)
+    candidate.save(folder)
+    columns = {"sample_id": val.samples["sample_id"].combine_chunks()}
+    for target, probabilities in candidate.predict(val.features).items():
+        columns |= probability_columns(target, probabilities)
+    write_parquet(folder / "scores.parquet", pa.table(columns))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("candidate", help=f"{', '.join(sorted(FUSIONS))} or plain")
+    enter(train, parser.parse_args().candidate)

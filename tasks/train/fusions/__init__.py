@@ -1,0 +1,14 @@
+"""How modalities become one vector: a file per fusion, one signature `(tokens, mask, time) -> [batch, width]`.
+
+`tokens[m]` float [b, t, width] already projected and 0 where `mask[m]` bool [b, t] is off; `time[m]` float [b, t], s. A
+sample without any modality still gets finite numbers. Modalities are mapping keys, visited in the order of their names.
+"""
+
+from torch import nn
+
+from tasks.train.fusions.attention import Attention
+from tasks.train.fusions.concat import Concat
+from tasks.train.fusions.mean import Mean
+from tasks.train.fusions.product import Product
+
+FUSIONS: dict[str, type[nn.Module]] = {"attention": Attention, "concat": Concat, "mean": Mean, "product": Product}

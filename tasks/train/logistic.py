@@ -1,0 +1,125 @@
+"""Logistic regression on the pooled features of all modalities side by side: what any fusion must beat."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.contracts import Features
+from tasks.errors import ContractBroken
+from tasks.train.card import Card, described, read_card, read_weights, write_weights
+from tasks.train.inputs import Inputs, present
+from tasks.train.neural import Probabilities, complete
+
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C, the inverse weight of L2; the best on validation data is kept
+NEVER = np.float32(-1e4)  # logit of a class that the train split does not have: probability 0, and finite
+
+Array = npt.NDArray[Any]
+
+
+class Logistic:
+    """Multinomial logistic regression with an L2 penalty; coefficients are arrays, applied with numpy."""
+
+    def __init__(self, card: Card, tensors: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Take the card and the arrays: `mean` and `scale` [columns], `<target>.weight` and `<target>.bias`."""
+        self.card, self.tensors = card, dict(tensors)
+
+    @classmethod
+    def fit(cls, train: Inputs, val: Inputs, classes: Mapping[str, tuple[str, ...]]) -> "Logistic":
+        """Fit each target; its C is the one with the lowest log-loss on validation data."""
+        widths = {m: body.tokens.shape[2] for m, body in sorted(train.features.items())}
+        X, mean, scale = _measured(_pooled(train.features))
+        V = _standard(_pooled(val.features), mean, scale)
+        tensors, curve, chosen, iterations = {"mean": mean, "scale": scale}, [], {}, 0
+        for target in sorted(classes):
+            trials = [_trial(X, V, train.labels(target), val.labels(target), len(classes[target]), C) for C in STRENGTHS]
+            best = min(range(len(trials)), key=lambda i: (trials[i]["val_loss"], STRENGTHS[i]))
+            tensors[f"{target}.weight"], tensors[f"{target}.bias"] = trials[best]["weight"], trials[best]["bias"]
+            chosen[target] = STRENGTHS[best]
+            iterations += sum(trial["iterations"] for trial in trials)
+            curve += [{"strength": C, "val_loss": trial["val_loss"]} for C, trial in zip(STRENGTHS, trials, strict=True)]
+        size = sum(array.size for name, array in tensors.items() if "." in name)
+        settings = {"strength": chosen}
+        card = Card("logistic", "logistic", list(widths), widths, described(classes), size, iterations, curve, settings)
+        return cls(card, tensors)
+
+    def predict(self, features: Mapping[str, Features]) -> Probabilities:
+        """Probabilities float64 [n, classes] per target; see `Neural.predict` for arguments and errors."""
+        X = _standard(_pooled(complete(features, self.card)), self.tensors["mean"], self.tensors["scale"])
+        return {t: _softmax(X, self.tensors[f"{t}.weight"], self.tensors[f"{t}.bias"]) for t in self.card.targets}
+
+    def save(self, folder: Path) -> None:
+        """Write candidate.json and weights.safetensors into a folder."""
+        self.card.write(folder)
+        write_weights(folder, self.tensors)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Logistic":
+        """Read what `save` wrote.
+
+        Raises:
+            ContractBroken: card and weights do not belong together.
+        """
+        card = read_card(folder)
+        columns = sum(card.widths.values()) + len(card.widths)
+        shapes: dict[str, tuple[int, ...]] = {"mean": (columns,), "scale": (columns,)}
+        for target, size in card.sizes.items():
+            shapes |= {f"{target}.weight": (size, columns), f"{target}.bias": (size,)}
+        if set(card.settings) != {"strength"}:
+            raise ContractBroken(f"{folder}: the settings of a logistic regression must be `strength`, got {card.settings!r}")
+        return cls(card, read_weights(folder, shapes))
+
+
+def _pooled(features: Mapping[str, Features]) -> Array:
+    """Mean tokens, NaN where the modality is missing, and presence flags, modality by modality: float64 [n, columns]."""
+    columns = []
+    for _, body in sorted(features.items()):
+        there = present(body)
+        total = np.where(body.mask[:, :, None], body.tokens, 0).sum(axis=1, dtype=np.float64)
+        mean = total / np.maximum(body.mask.sum(axis=1), 1)[:, None]
+        columns += [np.where(there[:, None], mean, np.nan), there[:, None].astype(np.float64)]
+    return np.concatenate(columns, axis=1)
+
+
+def _measured(pooled: Array) -> tuple[Array, Array, Array]:
+    """Standardised columns with their mean and scale over the samples that have them."""
+    there = np.isfinite(pooled)
+    count = np.maximum(there.sum(axis=0), 1)
+    mean = np.where(there, pooled, 0).sum(axis=0) / count
+    deviation = np.sqrt(np.where(there, (pooled - mean) ** 2, 0).sum(axis=0) / count)
+    scale = np.where(deviation > 1e-6, deviation, 1.0)
+    mean, scale = mean.astype(np.float32), scale.astype(np.float32)
+    return _standard(pooled, mean, scale), mean, scale
+
+
+def _standard(pooled: Array, mean: Array, scale: Array) -> Array:
+    """Standardise; a missing modality stands at its mean, its flag tells."""
+    return np.where(np.isfinite(pooled), (pooled - mean) / scale, 0.0)
+
+
+def _softmax(inputs: Array, weight: Array, bias: Array) -> npt.NDArray[np.float64]:
+    logits = inputs @ weight.T.astype(np.float64) + bias
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _trial(fitted: Array, held: Array, y: Array, v: Array, classes: int, strength: float) -> dict[str, Any]:
+    """Fit with one C on the labelled rows, and its log-loss on the labelled validation rows."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows, judged = y >= 0, v >= 0
+    seen = np.unique(y[rows])
+    if len(seen) < 2:
+        raise ContractBroken(f"the train split holds {len(seen)} class of a target: at least two are needed to fit anything")
+    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-5).fit(fitted[rows], y[rows])
+    coefficients, intercept = model.coef_, model.intercept_
+    if len(seen) == 2:  # sklearn gives one row for two classes: the logit of the second
+        coefficients, intercept = np.concatenate([-coefficients, coefficients]) / 2, np.append(-intercept, intercept) / 2
+    weight = np.zeros((classes, fitted.shape[1]), np.float32)
+    bias = np.full(classes, NEVER, np.float32)
+    weight[seen], bias[seen] = coefficients, intercept
+    truth = _softmax(held[judged], weight, bias)[np.arange(judged.sum()), v[judged]]
+    loss = -np.log(np.maximum(truth, 1e-12)).mean()
+    return {"weight": weight, "bias": bias, "val_loss": float(loss), "iterations": int(np.sum(model.n_iter_))}

@@ -1,0 +1,88 @@
+"""The network that a neural candidate is: an adapter per modality, a fusion, a linear head per target."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from tasks.params import keyed_seed
+from tasks.train.fusions import FUSIONS
+from tasks.train.fusions.pool import slot
+
+Modal = dict[str, Tensor]
+
+
+class Adapter(nn.Module):
+    """Standardise a modality's tokens with the statistics of the train split, then project them to the shared width."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, width: int, dropout: float) -> None:
+        """Make an adapter for tokens of `features` numbers; the statistics are those of no data until `measure`."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(features, width)
+
+    def measure(self, tokens: Tensor, mask: Tensor) -> None:
+        """Take mean and deviation from the tokens that are there; a constant feature keeps the scale 1."""
+        there = tokens[mask].double()  # [k, d]
+        if len(there):
+            deviation = there.std(0, correction=0)
+            self.mean.copy_(there.mean(0))
+            self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Project tokens [b, t, d] to [b, t, width]; what stands where the mask is off is never computed with."""
+        there = mask.unsqueeze(-1)
+        standard = (torch.where(there, tokens, self.mean) - self.mean) / self.scale
+        return torch.where(there, self.project(self.dropout(standard)), 0.0)
+
+
+class Network(nn.Module):
+    """Adapters, fusion, heads. Modalities and targets are names: their order changes nothing."""
+
+    def __init__(
+        self, fusion: str, widths: Mapping[str, int], classes: Mapping[str, int], width: int, heads: int, dropout: float
+    ) -> None:
+        """Make a network whose weights are not yet those of `initialise`.
+
+        Args:
+            fusion: a name in `FUSIONS`.
+            widths: modality -> features per token.
+            classes: target -> number of classes.
+            width: of the shared space.
+            heads: of attention.
+            dropout: on standardised features and before the heads.
+        """
+        super().__init__()
+        self.modalities, self.targets = tuple(sorted(widths)), tuple(sorted(classes))
+        self.adapters = nn.ModuleDict({slot(m): Adapter(widths[m], width, dropout) for m in self.modalities})
+        self.fusion = FUSIONS[fusion](self.modalities, width, dropout=dropout, heads=heads)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict({slot(t): nn.Linear(width, classes[t]) for t in self.targets})
+
+    def forward(self, tokens: Modal, mask: Modal, time: Modal) -> Modal:
+        """Logits [b, classes] per target, from tokens [b, t, d], mask bool [b, t] and time [b, t] (s) per modality."""
+        projected = {m: self.adapters[slot(m)](tokens[m], mask[m]) for m in self.modalities}
+        seconds = {m: torch.where(mask[m], time[m], 0.0) for m in self.modalities}
+        fused = self.dropout(self.fusion(projected, mask, seconds))
+        return {t: self.heads[slot(t)](fused) for t in self.targets}
+
+    def initialise(self, seed: int) -> None:
+        """Draw every matrix from a generator keyed by its own name; biases start at 0, scales of norms at 1.
+
+        Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.ndim >= 2:
+                generator = torch.Generator().manual_seed(keyed_seed(seed, "init", name))
+                nn.init.xavier_uniform_(parameter, generator=generator)
+            elif name.endswith("bias"):  # torch draws them from its global generator, by position
+                nn.init.zeros_(parameter)
+
+    def size(self) -> int:
+        """Number of trained parameters."""
+        return sum(parameter.numel() for parameter in self.parameters())

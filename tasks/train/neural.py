@@ -1,0 +1,116 @@
+"""A candidate that is a network: a fusion of several modalities, or one modality alone."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tasks.contracts import Features
+from tasks.errors import ContractBroken
+from tasks.train.card import Card, read_card, read_weights, write_weights
+from tasks.train.fusions import FUSIONS
+from tasks.train.inputs import assembled, present
+from tasks.train.network import Network
+
+ROWS = 1024  # predicted at once: memory stays flat
+SETTINGS = {"fusion", "width", "heads", "dropout", "prior"}
+
+Probabilities = dict[str, npt.NDArray[np.float64]]
+
+
+class Neural:
+    """A fitted network with its card."""
+
+    def __init__(self, card: Card, network: Network) -> None:
+        """Take a network whose weights are fitted."""
+        self.card, self.network = card, network.eval()
+
+    def predict(self, features: Mapping[str, Features]) -> Probabilities:
+        """Probabilities float64 [n, classes] per target; the train split's prior where a sample has none of the modalities.
+
+        Args:
+            features: modality -> features of the same n samples; a modality may be left out.
+
+        Raises:
+            ContractBroken: features of another width than the candidate was fitted on, or of unequal length.
+        """
+        inputs = complete(features, self.card)
+        rows = len(next(iter(inputs.values())).mask)
+        found: dict[str, list[npt.NDArray[np.float64]]] = {t: [np.zeros((0, n))] for t, n in self.card.sizes.items()}
+        for tokens, mask, time in _pieces(inputs, rows):
+            with torch.inference_mode():
+                logits = self.network(tokens, mask, time)
+            for target, values in logits.items():
+                found[target].append(values.double().softmax(1).numpy())
+        nothing = ~np.logical_or.reduce([present(body) for body in inputs.values()])
+        answer = {target: np.concatenate(parts) for target, parts in found.items()}
+        for target, probabilities in answer.items():
+            probabilities[nothing] = self.card.settings["prior"][target]
+        return answer
+
+    def save(self, folder: Path) -> None:
+        """Write candidate.json and weights.safetensors into a folder."""
+        self.card.write(folder)
+        write_weights(folder, {name: tensor.numpy() for name, tensor in self.network.state_dict().items()})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Neural":
+        """Read what `save` wrote. Weights are compared with the card before any memory of the card's sizes is taken.
+
+        Raises:
+            ContractBroken: card and weights do not belong together, or the card asks for something unknown.
+        """
+        card = read_card(folder)
+        settings = card.settings
+        if not _are_settings(settings, card.sizes):
+            raise ContractBroken(f"{folder}: the settings of a network must be {', '.join(sorted(SETTINGS))}, got {settings!r}")
+        with torch.device("meta"):
+            network = Network(
+                settings["fusion"], card.widths, card.sizes, settings["width"], settings["heads"], settings["dropout"]
+            )
+        tensors = read_weights(folder, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()}, assign=True)
+        return cls(card, network)
+
+
+def _are_settings(settings: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
+    """Whether a card's settings can be those of a network; they come from a file."""
+    if set(settings) != SETTINGS or settings["fusion"] not in FUSIONS or not isinstance(settings["prior"], dict):
+        return False
+    if {t: np.shape(prior) for t, prior in settings["prior"].items()} != {t: (size,) for t, size in sizes.items()}:
+        return False
+    whole = all(type(settings[key]) is int and settings[key] > 0 for key in ("width", "heads"))
+    return whole and type(settings["dropout"]) is float and 0 <= settings["dropout"] < 1
+
+
+def complete(features: Mapping[str, Features], card: Card) -> dict[str, Features]:
+    """Features of exactly the card's modalities; one that is not given becomes one token that is not there.
+
+    Raises:
+        ContractBroken: nothing given, another width than the card's, or unequal lengths.
+    """
+    lengths = {m: len(body.mask) for m, body in features.items()}
+    if len(set(lengths.values())) != 1:
+        raise ContractBroken(f"{card.name} needs features of the same samples for every modality, got rows {lengths}")
+    rows = next(iter(lengths.values()))
+    inputs = {}
+    for modality, width in card.widths.items():
+        body = features[modality] if modality in features else assembled(rows, width, [])
+        if body.tokens.shape[2] != width:
+            raise ContractBroken(f"{card.name} was fitted on {width} features of {modality}, got {body.tokens.shape[2]}")
+        inputs[modality] = body
+    return inputs
+
+
+def _pieces(inputs: Mapping[str, Features], rows: int) -> Iterator[tuple[dict[str, Tensor], ...]]:
+    for start in range(0, rows, ROWS):
+        part = slice(start, start + ROWS)
+        yield (
+            {m: torch.tensor(body.tokens[part]) for m, body in inputs.items()},
+            {m: torch.tensor(body.mask[part]) for m, body in inputs.items()},
+            {m: torch.tensor(body.time[part]) for m, body in inputs.items()},
+        )

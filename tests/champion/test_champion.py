@@ -1,0 +1,159 @@
+"""The reigning models on tonight's samples: features reused or computed anew, classes aligned by name."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+import tasks.bundle
+from tasks.champion.__main__ import align, champion
+from tasks.contracts import (
+    ANCHOR,
+    BUNDLE,
+    CHAMPION,
+    ENCODERS,
+    MANIFEST,
+    RAW,
+    REPORTS,
+    read_json,
+    read_probabilities,
+    write_bytes,
+    write_json,
+)
+from tasks.errors import ContractBroken, NoData
+from tasks.params import load
+from tasks.select.assemble import assemble
+from tasks.train.__main__ import train
+from tests.planted import Decoder, plant, plant_raw
+
+PLAIN = Path("data/5_models/candidates/plain")
+OUT = REPORTS / "champion.parquet"
+
+
+@pytest.fixture(autouse=True)
+def night(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tasks.bundle, "load_encoder", Decoder)
+    plant(epochs=4)
+    plant_raw()
+    train("plain")
+    for folder in (CHAMPION, ANCHOR):
+        folder.mkdir(parents=True)
+
+
+def crown(folder, name="logistic"):
+    shutil.rmtree(folder)
+    assemble(PLAIN / name, read_json(PLAIN / name / "candidate.json"), load(), folder)
+
+
+def rows_of(who):
+    table = pq.read_table(OUT)
+    chosen = table.filter(pc.equal(table["who"], who))
+    return chosen["sample_id"].to_pylist(), read_probabilities(chosen, "label", 4)
+
+
+def test_without_a_champion_the_table_is_empty_and_has_its_columns():
+    champion()
+    table = pq.read_table(OUT)
+    assert table.num_rows == 0
+    assert table.column_names == ["sample_id", "who", "label__0", "label__1", "label__2", "label__3"]
+
+
+def test_features_of_tonights_encoders_are_reused(capsys):
+    crown(CHAMPION)
+    shutil.rmtree(RAW)  # nothing of it is needed
+    champion()
+    ids, probabilities = rows_of("champion")
+    samples = pq.read_table(MANIFEST / "samples.parquet").to_pandas()
+    assert ids == list(samples["sample_id"][samples["split"] == "test"])
+    assert np.isfinite(probabilities).all()
+    assert rows_of("anchor")[0] == []
+    assert f"encoded=0 predicted={len(ids)}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["logistic", "late"])
+def test_another_encoder_reads_the_raw_rows_itself(name, capsys):
+    crown(CHAMPION, name)
+    champion()
+    reused = rows_of("champion")[1]
+    write_bytes(ENCODERS / "image" / "weights.safetensors", b"moved on")
+    champion()
+    samples = pq.read_table(MANIFEST / "samples.parquet").to_pandas()
+    number = int(samples["has_image"][samples["split"] == "test"].sum())
+    assert f"encoded={number} " in capsys.readouterr().out
+    np.testing.assert_allclose(rows_of("champion")[1], reused)
+
+
+def test_the_bundles_own_encoder_is_the_one_that_encodes(monkeypatch):
+    crown(CHAMPION)
+    champion()
+    before = rows_of("champion")[1]
+    write_bytes(ENCODERS / "image" / "weights.safetensors", b"moved on")
+    seen = []
+    monkeypatch.setattr(tasks.bundle, "load_encoder", lambda folder: seen.append(folder) or Decoder(folder, shift=1.0))
+    champion()
+    assert set(seen) == {CHAMPION / "encoders/image"}
+    assert not np.allclose(rows_of("champion")[1], before)
+
+
+def test_an_anchor_that_is_the_champion_is_predicted_once(capsys):
+    crown(CHAMPION)
+    crown(ANCHOR)
+    champion()
+    ids, probabilities = rows_of("anchor")
+    assert ids == rows_of("champion")[0]
+    np.testing.assert_array_equal(probabilities, rows_of("champion")[1])
+    assert f"predicted={len(ids)}" in capsys.readouterr().out
+
+
+def test_classes_are_aligned_by_name():
+    found = align(np.array([[0.7, 0.2, 0.1]]), ("cat", "dog", "yak"), ("ant", "dog", "cat"))
+    np.testing.assert_array_equal(found, [[0.0, 0.2, 0.7]])
+
+
+def test_tonights_new_class_gets_nothing_from_an_old_champion():
+    crown(CHAMPION)
+    champion()
+    before = rows_of("champion")[1]
+    manifest = {**read_json(MANIFEST / "manifest.json"), "classes": {"label": ["ant", "cat", "dog", "elk"]}}
+    write_json(MANIFEST / "manifest.json", manifest)
+    champion()
+    np.testing.assert_array_equal(rows_of("champion")[1], np.insert(before[:, :3], 0, 0, axis=1))
+
+
+def test_a_champion_for_other_targets_has_no_rows():
+    crown(CHAMPION)
+    write_json(MANIFEST / "manifest.json", {"classes": {"mood": ["good", "bad"]}})
+    champion()
+    table = pq.read_table(OUT)
+    assert (table.num_rows, table.column_names) == (0, ["sample_id", "who", "mood__0", "mood__1"])
+
+
+def test_a_target_that_the_champion_lacks_is_null():
+    crown(CHAMPION)
+    classes = read_json(MANIFEST / "manifest.json")["classes"]
+    write_json(MANIFEST / "manifest.json", {"classes": {**classes, "mood": ["good", "bad"]}})
+    champion()
+    table = pq.read_table(OUT)
+    assert table["mood__1"].null_count == table.num_rows > 0
+    assert table["label__1"].null_count == 0
+
+
+def test_a_raw_row_that_is_gone_is_told():
+    crown(CHAMPION)
+    write_bytes(ENCODERS / "image" / "weights.safetensors", b"moved on")
+    index = read_json(Path("data/1_raw.json"))
+    index["batches"] = index["batches"][1:]
+    write_json(Path("data/1_raw.json"), index)
+    with pytest.raises(ContractBroken, match=r"data/1_raw/image has no row of .* of 2026-11-01-aaaaaaaa"):
+        champion()
+
+
+def test_an_absent_folder_is_not_the_same_as_none():
+    CHAMPION.rmdir()
+    with pytest.raises(NoData, match="data/champion is not here"):
+        champion()
+    assert not BUNDLE.exists()

@@ -1,0 +1,106 @@
+"""Scores on the test split against sklearn, paired gains, pictures with the same bytes twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from tasks.contracts import REPORTS, folder_digest, read_json, read_probabilities, write_parquet
+from tasks.errors import ContractBroken
+from tasks.evaluate.__main__ import evaluate
+from tasks.evaluate.scores import Judged, Sureness, report
+from tasks.select.__main__ import select
+from tasks.train.__main__ import train
+from tests.planted import plant
+
+OUT = REPORTS / "evaluate"
+CANDIDATES = {"alone-audio", "alone-image", "alone-text", "late", "logistic", "concat", "mean"}
+
+
+@pytest.fixture
+def night(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plant(epochs=8)
+    for name in ("concat", "mean", "plain"):
+        train(name)
+    select()
+
+
+@pytest.mark.usefixtures("night")
+def test_scores_and_predictions_are_of_the_test_split():
+    evaluate()
+    scores, table = read_json(OUT / "scores.json"), pq.read_table(OUT / "predictions.parquet")
+    samples = pq.read_table("data/3_manifest/samples.parquet").to_pandas().set_index("sample_id")
+    test = samples[samples["split"] == "test"].sort_index()
+    assert table["sample_id"].to_pylist() == list(test.index)
+    assert table["complete"].to_pylist() == list(test[["has_audio", "has_image", "has_text"]].all(axis=1))
+    predicted = read_probabilities(table, "label", 4).argmax(1)
+    found = scores["candidates"][scores["selected"]]
+    assert found["accuracy"]["value"] == pytest.approx(accuracy_score(test["label"], predicted))
+    assert found["macro_f1"]["value"] == pytest.approx(f1_score(test["label"], predicted, average="macro"))
+    assert set(scores["candidates"]) == set(scores["complete"]["candidates"]) == CANDIDATES
+    assert (scores["samples"], scores["groups"]) == (len(test), test["group"].nunique())
+    for row in scores["candidates"].values():
+        assert 0 <= row["accuracy"]["low"] <= row["accuracy"]["value"] <= row["accuracy"]["high"] <= 1
+
+
+@pytest.mark.usefixtures("night")
+def test_the_reports_are_the_same_bytes_twice():
+    evaluate()
+    first = folder_digest(OUT)
+    evaluate()
+    assert folder_digest(OUT) == first
+    assert (OUT / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("night")
+def test_unlabelled_test_samples_are_predicted_and_not_scored():
+    path = Path("data/3_manifest/samples.parquet")
+    table = pq.read_table(path)
+    test = [row for row, split in enumerate(table["split"].to_pylist()) if split == "test"]
+    labels = table["label"].to_pylist()
+    labels[test[0]] = None
+    write_parquet(path, table.set_column(table.column_names.index("label"), "label", [labels]))
+    evaluate()
+    assert pq.read_table(OUT / "predictions.parquet").num_rows == len(test)
+    assert read_json(OUT / "scores.json")["samples"] == len(test) - 1
+    for row in test:
+        labels[row] = None
+    write_parquet(path, table.set_column(table.column_names.index("label"), "label", [labels]))
+    with pytest.raises(ContractBroken, match="no sample of split test is labelled in label"):
+        evaluate()
+
+
+@pytest.mark.usefixtures("night")
+def test_an_empty_test_split_is_told():
+    path = Path("data/3_manifest/samples.parquet")
+    table = pq.read_table(path)
+    write_parquet(path, table.filter([split != "test" for split in table["split"].to_pylist()]))
+    with pytest.raises(ContractBroken, match="no sample in split test"):
+        evaluate()
+    assert not OUT.exists()
+
+
+def hand_made(errors, n=60):
+    truth = np.arange(n) % 2
+    predicted = {name: np.where(np.arange(n) < wrong, 1 - truth, truth) for name, wrong in errors.items()}
+    return Judged(truth, np.arange(n).astype(object), predicted, dict.fromkeys(errors, 1), 2)
+
+
+def test_the_gain_is_over_the_best_single_modality_of_complete_cases():
+    judged = hand_made({"mean": 6, "alone-a": 18, "alone-b": 12, "late": 0})
+    complete = np.arange(60) >= 6  # there, mean is right everywhere, alone-b wrong on 6 of 54
+    found = report(judged, complete, "mean", "accuracy", Sureness(500, 0.95, 0))
+    gain = found["complete"]["gain_over_best_single"]
+    assert gain["single"] == "alone-b"
+    assert gain["value"] == pytest.approx(6 / 54)
+    assert 0 < gain["low"] < gain["value"] < gain["high"]
+    assert found["complete"]["candidates"]["mean"]["accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_without_complete_cases_nothing_is_claimed():
+    found = report(hand_made({"mean": 6, "alone-a": 18}), np.zeros(60, bool), "mean", "accuracy", Sureness(100, 0.95, 0))
+    assert found["complete"] == {"samples": 0, "groups": 0, "candidates": {}, "gain_over_best_single": None}
+    assert found["samples"] == 60

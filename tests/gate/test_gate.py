@@ -1,0 +1,206 @@
+"""The verdict: floors on the first night, the paired bound afterwards, and no promotion on evidence that is not whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tasks.contracts import read_json, write_json, write_parquet
+from tasks.errors import ContractBroken, NoData
+from tasks.gate.__main__ import gate
+from tasks.gate.rows import ROWS
+
+CLASSES = ["cat", "dog"]
+FIRST = {"champion": {"number": 0, "version": None}, "anchor": {"version": None}}
+LATER = {"champion": {"number": 3, "version": "v1.1.0"}, "anchor": {"version": "v1.0.0"}}
+PARAMS = """
+modalities: {{image: {{kind: image}}}}
+targets: {{label: {{type: classification}}}}
+evaluate: {{bootstrap: 500}}
+gate: {{{gate}}}
+"""
+
+
+def one_hot(labels):
+    return np.eye(len(CLASSES))[np.asarray(labels)]
+
+
+def table(ids, probabilities, **more):
+    return pa.table({"sample_id": ids, **more, **{f"label__{i}": column for i, column in enumerate(probabilities.T)}})
+
+
+class Night:
+    """A test set of `n` samples, two to a group, with the share that candidate and reigning models get right."""
+
+    def __init__(self, n=400, mine=0.9, champion=None, anchor=None, gate="margin: 0.02", registry=None):
+        rng = np.random.default_rng(7)
+        self.ids = [f"s{i:04d}" for i in range(n)]
+        self.groups = [f"g{i // 2:04d}" for i in range(n)]
+        self.truth = rng.integers(0, 2, n)
+        luck = rng.random(n)  # shared: the models agree on what is hard
+        self.mine = one_hot(np.where(luck < mine, self.truth, 1 - self.truth))
+        self.reigning = {
+            who: one_hot(np.where(luck < share, self.truth, 1 - self.truth))
+            for who, share in {"champion": champion, "anchor": anchor}.items()
+            if share is not None
+        }
+        self.registry = registry or (LATER if champion is not None else FIRST)
+        self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
+
+    def judge(self):
+        reports = Path("data/6_reports")
+        Path("params.yaml").write_text(PARAMS.format(gate=self.gate))
+        write_json(Path("data/1_raw.json"), {"batches": []})
+        write_json(Path("data/registry.json"), self.registry)
+        write_json(Path("data/5_models/bundle/bundle.json"), {})
+        write_json(Path("data/3_manifest/manifest.json"), {"classes": {"label": CLASSES}})
+        rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
+        write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
+        complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
+        scores = {"target": "label", "metric": "accuracy", "selected": "mean", "samples": len(self.ids), "complete": complete}
+        write_json(reports / "evaluate/scores.json", scores)
+        predictions = table(self.ids, self.mine, group=self.groups, label=self.truth)
+        write_parquet(reports / "evaluate/predictions.parquet", predictions)
+        tables = [table(self.ids, found, who=[who] * len(found)) for who, found in self.reigning.items()]
+        empty = table(self.ids[:1], self.mine[:1], who=["champion"]).slice(0, 0)
+        write_parquet(reports / "champion.parquet", pa.concat_tables([empty, *tables]))
+        gate()
+        verdict = read_json(reports / "verdict.json")
+        return verdict, {row["name"]: row for row in verdict["rows"]}
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_first_night_is_decided_by_the_floors():
+    verdict, rows = Night().judge()
+    assert (verdict["verdict"], verdict["decided_by"], verdict["becomes_anchor"]) == ("promote", "floor", True)
+    assert {rows[name]["verdict"] for name in ("champion", "anchor", "floor_over_single")} == {"not applicable"}
+    assert list(rows) == list(ROWS)
+    assert len(verdict["candidate"]) == len(verdict["data"]) == 64
+
+
+def test_a_first_night_no_better_than_the_commonest_class_is_rejected():
+    verdict, rows = Night(mine=0.5).judge()
+    assert (verdict["verdict"], verdict["decided_by"], verdict["becomes_anchor"]) == ("reject", "floor_over_prior", False)
+    assert "of always answering 'dog' on 400 samples (200 groups)" in rows["floor_over_prior"]["reason"]
+
+
+def test_floors_stay_blocking_when_there_is_a_champion():
+    verdict, rows = Night(mine=0.9, champion=0.9, anchor=0.9, gate="floor: 0.95").judge()
+    assert (verdict["verdict"], verdict["decided_by"], rows["champion"]["verdict"]) == ("reject", "floor", "pass")
+
+
+@pytest.mark.parametrize(
+    ("mine", "mode", "verdict"),
+    [(0.9, "non-inferior", "promote"), (0.9, "better", "reject"), (0.96, "better", "promote"), (0.8, "non-inferior", "reject")],
+)
+def test_the_paired_bound_against_the_champion_decides(mine, mode, verdict):
+    found, rows = Night(mine=mine, champion=0.9, anchor=0.9, gate=f"mode: {mode}").judge()
+    assert (found["verdict"], found["decided_by"]) == (verdict, "champion")
+    assert rows["champion"]["needed"] == (0.0 if mode == "better" else -0.02)
+    assert "of v1.1.0 on 400 samples (200 groups): difference" in rows["champion"]["reason"]
+    assert found["champion"] == LATER["champion"]
+
+
+def test_small_steps_down_are_stopped_by_the_anchor():
+    found, rows = Night(mine=0.86, champion=0.86, anchor=0.92).judge()
+    assert (found["verdict"], found["decided_by"], rows["champion"]["verdict"]) == ("reject", "anchor", "pass")
+
+
+@pytest.mark.parametrize(("mine", "anchor"), [(0.9, False), (0.96, True)])
+def test_only_a_surely_better_candidate_becomes_the_anchor(mine, anchor):
+    found, _ = Night(mine=mine, champion=0.9, anchor=0.9).judge()
+    assert (found["verdict"], found["becomes_anchor"]) == ("promote", anchor)
+
+
+def nan_in_candidate(night):
+    night.mine[3] = np.nan
+
+
+def nan_in_champion(night):
+    night.reigning["champion"][3] = np.nan
+
+
+def champion_is_silent(night):
+    del night.reigning["champion"]
+
+
+def unknown_champion(night):
+    night.registry = FIRST
+
+
+def no_anchor(night):
+    night.registry = {**LATER, "anchor": {"version": None}}
+    del night.reigning["anchor"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "decided_by", "says"),
+    [
+        (nan_in_candidate, "whole", "1 predictions hold NaN"),
+        (nan_in_champion, "champion", "hold NaN"),
+        (champion_is_silent, "champion", "gave no prediction of label"),
+        (unknown_champion, "champion", "names no champion, yet champion.parquet"),
+        (no_anchor, "anchor", "never without the other"),
+    ],
+)
+def test_evidence_that_is_not_whole_fails_closed(harm, decided_by, says):
+    night = Night(champion=0.8, anchor=0.8)
+    harm(night)
+    found, rows = night.judge()
+    assert (found["verdict"], found["decided_by"], found["becomes_anchor"]) == ("reject", decided_by, False)
+    assert says in rows[decided_by]["reason"]
+
+
+def test_other_samples_than_the_manifests_fail_closed():
+    night = Night(champion=0.8, anchor=0.8)
+    night.judge()
+    path = Path("data/6_reports/evaluate/predictions.parquet")
+    write_parquet(path, table(night.ids[1:], night.mine[1:], group=night.groups[1:], label=night.truth[1:]))
+    gate()
+    verdict = read_json(Path("data/6_reports/verdict.json"))
+    assert [row["name"] for row in verdict["rows"]] == ["whole"]
+    assert "other test samples (1 differ, e.g. 's0000')" in verdict["rows"][0]["reason"]
+
+
+@pytest.mark.parametrize("path", ["evaluate/scores.json", "evaluate/predictions.parquet", "champion.parquet"])
+def test_an_absent_input_is_a_failure_and_no_verdict(path):
+    Night().judge()
+    Path("data/6_reports", path).unlink()
+    with pytest.raises(NoData, match="is not here"):
+        gate()
+
+
+def test_a_registry_that_is_none_is_refused():
+    night = Night()
+    night.registry = {"champion": "v1.0.0"}
+    with pytest.raises(ContractBroken, match="must hold the number and version"):
+        night.judge()
+
+
+def test_warnings_do_not_stop_a_promotion():
+    night = Night(n=40, mine=1.0)
+    night.gain = {"value": 0.01, "low": -0.02, "high": 0.04, "single": "alone-image"}
+    found, rows = night.judge()
+    assert found["verdict"] == "promote"
+    assert (rows["dominance"]["verdict"], rows["samples"]["verdict"]) == ("fail", "fail")
+    assert not rows["dominance"]["blocking"]
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.1, "promote"), (0.04, "reject")])
+def test_a_floor_over_the_best_single_modality_blocks_when_asked_for(gain, verdict):
+    night = Night(gate="floor_over_single: 0.05")
+    night.gain = {"value": gain + 0.02, "low": gain, "high": gain + 0.04, "single": "alone-image"}
+    assert night.judge()[0]["verdict"] == verdict
+
+
+def test_the_verdict_is_the_same_bytes_when_asked_twice():
+    night = Night(champion=0.9, anchor=0.88)
+    night.judge()
+    first = Path("data/6_reports/verdict.json").read_bytes()
+    night.judge()
+    assert Path("data/6_reports/verdict.json").read_bytes() == first

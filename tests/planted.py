@@ -1,0 +1,135 @@
+"""A small night with a planted truth: manifest, features, encoders' folders and params.yaml, written as the stages would."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.contracts import (
+    ENCODERS,
+    FEATURES,
+    MANIFEST,
+    Batch,
+    Features,
+    Partition,
+    file_digest,
+    read_features,
+    write_bytes,
+    write_features,
+    write_index,
+    write_json,
+    write_parquet,
+)
+
+KINDS = {"audio": "audio", "image": "image", "text": "text"}
+SPLITS = ("train", "val", "test")
+PARAMS = """
+seed: {seed}
+modalities: {{{modalities}}}
+targets: {{label: {{type: classification}}}}
+fusions: [concat, mean]
+train: {{epochs: {epochs}, patience: 4, width: 16, heads: 2}}
+evaluate: {{bootstrap: 400}}
+gate: {{metric: accuracy, margin: 0.02}}
+"""
+
+
+def plant(
+    samples=240,
+    classes=("cat", "dog", "elk", "fox"),
+    modalities=("audio", "image", "text"),
+    strength=0.45,
+    clean=1.15,
+    missing=0.15,
+    tokens=3,
+    width=12,
+    group_size=2,
+    seed=0,
+    epochs=15,
+):
+    """Write data/3_manifest, data/4_features, data/5_models/encoders and params.yaml into the current folder.
+
+    Each modality sees the class through noise of its own; `clean` makes train features clearer, as frozen encoders do
+    that were fitted on them. Two batches; a share of modalities is missing, never all of a sample.
+    """
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, len(classes), samples)
+    splits = rng.choice(SPLITS, samples // group_size + 1, p=(0.6, 0.2, 0.2))[np.arange(samples) // group_size]
+    has = rng.random((samples, len(modalities))) >= missing
+    has[~has.any(axis=1), 0] = True
+    ids = [f"s{i:05d}" for i in range(samples)]
+    batch = np.where(np.arange(samples) < samples // 2, "2026-11-01-aaaaaaaa", "2026-11-02-bbbbbbbb")
+    for column, name in enumerate(sorted(modalities)):
+        directions = np.random.default_rng([seed, column]).normal(size=(len(classes), width))
+        noise = rng.normal(size=(samples, tokens, width))
+        scale = strength * np.where(splits == "train", clean, 1.0)
+        body = (directions[truth][:, None] * scale[:, None, None] + noise).astype(np.float32)
+        _features(name, ids, batch, has[:, column], body)
+        write_json(ENCODERS / name / "encoder.json", {"kind": KINDS.get(name, "tabular"), "width": width})
+        write_bytes(ENCODERS / name / "weights.safetensors", b"weights of " + name.encode())
+    _manifest(ids, batch, splits, truth, has, sorted(modalities), classes, group_size)
+    kinds = ", ".join(f"{m}: {{kind: {KINDS.get(m, 'tabular')}}}" for m in modalities)
+    Path("params.yaml").write_text(PARAMS.format(seed=seed, modalities=kinds, epochs=epochs))
+
+
+def _features(name, ids, batch, has, body):
+    rows = {"sample_id": [], "stem": [], "row": []}
+    for key in sorted(set(batch)):
+        chosen = np.flatnonzero((batch == key) & has)
+        mask, time = np.ones(body[chosen].shape[:2], bool), np.zeros(body[chosen].shape[:2], np.float32)
+        write_features(FEATURES / name / f"{key}-000.safetensors", Features(body[chosen], mask, time))
+        rows["sample_id"] += [ids[i] for i in chosen]
+        rows["stem"] += [f"{key}-000"] * len(chosen)
+        rows["row"] += list(range(len(chosen)))
+    write_parquet(FEATURES / name / "ids.parquet", pa.table(rows))
+
+
+def _manifest(ids, batch, splits, truth, has, modalities, classes, group_size):
+    columns = {
+        "sample_id": ids,
+        "batch": list(batch),
+        "group": [f"g{i // group_size:05d}" for i in range(len(ids))],
+        "split": list(splits),
+        "timestamp": pa.nulls(len(ids), pa.float64()),
+        "label": pa.array(truth, pa.int64()),
+    }
+    columns |= {f"has_{m}": list(has[:, i]) for i, m in enumerate(modalities)}
+    write_parquet(MANIFEST / "samples.parquet", pa.table(columns))
+    write_json(MANIFEST / "manifest.json", {"classes": {"label": list(classes)}, "samples": len(ids)})
+
+
+def plant_raw():
+    """Write data/1_raw and its index for the planted features: a raw row's bytes are its tokens, which `Decoder` reads."""
+    batches = {}
+    for folder in sorted(FEATURES.iterdir()):
+        ids = pq.read_table(folder / "ids.parquet").to_pandas()
+        for stem, rows in ids.groupby("stem"):
+            tokens = read_features(folder / f"{stem}.safetensors").tokens
+            path = Path("data/1_raw", folder.name, f"{stem}.parquet")
+            data = [tokens[row].tobytes() for row in rows["row"]]
+            write_parquet(
+                path, pa.table({"sample_id": rows["sample_id"].tolist(), "file_name": [""] * len(data), "data": data})
+            )
+            partition = Partition(f"{folder.name}/{stem}.parquet", len(data), file_digest(path, "md5"))
+            batches.setdefault(stem.rsplit("-", 1)[0], {})[folder.name] = (partition,)
+    write_index([Batch(key[:10], key[11:], parts) for key, parts in sorted(batches.items())])
+
+
+class Decoder:
+    """An encoder that takes a raw row's bytes for its tokens; what is not a whole number of tokens cannot be decoded."""
+
+    def __init__(self, folder, width=12, shift=0.0):
+        self.folder, self.width, self.shift = folder, width, shift
+
+    def encode(self, items):
+        arrays = [self._tokens(item) for item in items]
+        steps = max((len(a) for a in arrays), default=1) or 1
+        tokens, mask = np.zeros((len(items), steps, self.width), np.float32), np.zeros((len(items), steps), bool)
+        for row, array in enumerate(arrays):
+            tokens[row, : len(array)], mask[row, : len(array)] = array + self.shift, True
+        return Features(tokens, mask, np.zeros(mask.shape, np.float32))
+
+    def _tokens(self, item):
+        whole = item is not None and len(item) % (4 * self.width) == 0
+        return np.frombuffer(item if whole else b"", np.float32).reshape(-1, self.width)

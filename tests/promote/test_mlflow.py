@@ -1,0 +1,129 @@
+"""MLflow: runs are logged once, the registry is mirrored from the tags, and the champion predicts from raw inputs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.promote import mirror as mirroring
+from tasks.promote.mirror import mirror
+from tasks.promote.promote import promote
+from tasks.promote.runs import log_run
+from tasks.promote.tracking import connect
+from tests.promote.conftest import Project
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own, about SQLAlchemy and others; ours are errors below
+
+BUNDLE = '''\
+"""A bundle that counts bytes, with the interface of the real one."""
+from pathlib import Path
+
+import numpy as np
+
+
+class Bundle:
+    @classmethod
+    def load(cls, folder):
+        made = cls()
+        made.word = (Path(folder) / "weights").read_text()
+        return made
+
+    def predict_raw(self, raw):
+        assert self.word == "b", self.word
+        rows = zip(raw["image"], raw["table"])
+        known = {(b"png", None): 0.9, (None, b'{"age":"7","sex":null}'): 0.2}
+        yes = np.array([known[row] for row in rows])
+        return {"label": np.stack([1 - yes, yes], axis=1)}
+'''
+FACTS = {
+    "modalities": {
+        "image": {"kind": "image", "options": {}},
+        "table": {"kind": "tabular", "options": {"numbers": ["age"], "categories": ["sex"]}},
+    },
+    "targets": {"label": {"type": "classification", "classes": ["no", "yes"]}},
+}
+PREDICT = """\
+import sys
+import warnings
+warnings.simplefilter("error")
+import pandas as pd
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import mlflow
+    mlflow.set_tracking_uri(sys.argv[1])
+    model = mlflow.pyfunc.load_model("models:/fused-model@champion")
+images = {"image": [b"png", None, None], "image_file_name": [None, sys.argv[2], ""]}
+rows = pd.DataFrame({**images, "age": [None, None, 7], "sex": [None, "", ""]})
+print(model.predict(rows).round(6).to_json(orient="split"))
+"""
+SCORES = {
+    "target": "label",
+    "metric": "accuracy",
+    "selected": "mean",
+    "candidates": {"mean": {"accuracy": {"value": 0.9, "low": 0.85, "high": 0.95}, "parameters": 10}},
+    "complete": {
+        "samples": 7,
+        "candidates": {"mean": {"accuracy": {"value": 0.95, "low": 0.9, "high": 1.0}, "parameters": 10}},
+        "gain_over_best_single": {"value": 0.1, "low": 0.05, "high": 0.15, "single": "alone-image"},
+    },
+}
+
+
+def test_the_champion_predicts_from_raw_inputs(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = project.s
+    project.write("tasks/bundle.py", BUNDLE)
+    promote(s, "night-1", project.close("night-1", "a", facts=FACTS), "gate")
+    promote(s, "night-2", project.close("night-2", "b", 1, "v1.0.0", facts=FACTS), "gate")
+
+    assert mirror(s) == ["v1.0.0", "v1.0.1"]
+    client, _ = connect(s)
+    monkeypatch.setattr(mirroring, "_save", None)  # what is there is not made again
+    assert mirror(s) == []
+    assert client.get_model_version_by_alias("fused-model", "champion").tags["version"] == "v1.0.1"
+    client.set_registered_model_alias("fused-model", "champion", "1")  # by hand: the tags still decide
+    mirror(s)
+    assert client.get_model_version_by_alias("fused-model", "champion").tags["version"] == "v1.0.1"
+
+    (tmp_path / "picture").write_bytes(b"png")
+    command = [sys.executable, "-c", PREDICT, s.mlflow, str(tmp_path / "picture")]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    told = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+    assert told == (
+        '{"columns":["label","label__no","label__yes"],"index":[0,1,2],"data":[["yes",0.1,0.9],["yes",0.1,0.9],["no",0.8,0.2]]}\n'
+    )
+    assert not list(s.home.rglob("*.pkl"))
+
+
+def test_a_run_is_logged_once(project: Project) -> None:
+    s = project.s
+    commit = project.close("night-1", "a")
+    report = project.folder / "index.html"
+    report.write_text("<p>night 1</p>")
+    verdict = {"verdict": "promote", "decided_by": "floor"}
+    curves = {"image": [0.5, 0.25], "mean": [{"epoch": 0, "val": 2.0}]}
+
+    def log() -> Any:
+        return log_run(s, "it's night-1", commit, verdict, SCORES, curves, project.folder, report)
+
+    run_id = log()
+    assert log() == run_id
+    client, experiment = connect(s)
+    (run,) = client.search_runs([experiment])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["seed"] == "0"
+    wanted = {
+        "mean/accuracy": 0.9,
+        "mean/accuracy/low": 0.85,
+        "complete/mean/accuracy": 0.95,
+        "complete/gain_over_best_single": 0.1,
+    }
+    assert {key: run.data.metrics[key] for key in wanted} == wanted
+    assert [(m.step, m.value) for m in client.get_metric_history(run_id, "curve/image")] == [(0, 0.5), (1, 0.25)]
+    assert run.data.metrics["curve/mean/val"] == 2.0
+    assert "curve/mean/epoch" not in run.data.metrics
+    assert (run.data.tags["verdict"], run.data.tags["commit"]) == ("promote", commit)
+    assert [a.path for a in client.list_artifacts(run_id, "report")] == ["report/index.html"]
+    assert [a.path for a in client.list_artifacts(run_id, "6_reports")] == ["6_reports/verdict.json"]

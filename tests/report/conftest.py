@@ -1,0 +1,86 @@
+"""A plausible night, as the stages would have written it."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tasks.contracts import write_parquet
+
+
+def interval(value: float, half: float = 0.02) -> dict[str, float]:
+    return {"value": value, "low": round(value - half, 3), "high": round(value + half, 3)}
+
+
+def candidate(value: float, parameters: int) -> dict[str, Any]:
+    return {"accuracy": interval(value), "macro_f1": interval(value - 0.01), "parameters": parameters}
+
+
+def row(name: str, verdict: str, reason: str, measured: float | None = None, blocking: bool = True, needed: float = 0.0) -> Any:
+    bounds = {"measured": None, "low": None, "high": None, "needed": None}
+    if measured is not None:
+        bounds = {"measured": measured, "low": measured - 0.01, "high": measured + 0.01, "needed": needed}
+    return {"name": name, "blocking": blocking, "rule": f"the rule of {name}", "verdict": verdict, "reason": reason, **bounds}
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> dict[str, Any]:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(4, 3))
+    axes.plot([0, 1], [0, 1])
+    figure.savefig(tmp_path / "confusion.png")
+    plt.close(figure)
+    columns = {"sample_id": ["s7", "<b>s8</b>"], "batch": ["night-2"] * 2, "row": [7, 8], "modality": ["image", ""]}
+    write_parquet(tmp_path / "quarantine.parquet", pa.table({**columns, "reason": ["truncated PNG", "=HYPERLINK(1)"]}))
+    values = {"mean": 0.884, "concat": 0.881, "alone-image": 0.63, "alone-audio": 0.665, "alone-text": 0.71, "late": 0.877}
+    scored = {name: candidate(value, 1234 * i) for i, (name, value) in enumerate(values.items())}
+    complete = {"samples": 310, "groups": 310, "candidates": {name: candidate(v + 0.03, 0) for name, v in values.items()}}
+    return {
+        "run": "scheduled__2026-11-02T02:00:00+00:00",
+        "commit": "0123456789abcdef" * 2 + "01234567",
+        "outcome": "judged",
+        "verdict": {
+            "verdict": "promote",
+            "decided_by": "champion",
+            "champion": {"number": 1, "version": "v1.0.0"},
+            "rows": [
+                row("champion", "pass", "0.4 points better than v1.0.0 (-0.6 … 1.4), needed -2.0", 0.004, needed=-0.02),
+                row("floor_over_prior", "pass", "78 points above the commonest class", 0.78, needed=0.05),
+                row("floor_over_single", "not applicable", "gate.floor_over_single is not set"),
+                row("small_test", "fail", "only 400 test samples", 400.0, blocking=False, needed=500),
+            ],
+        },
+        "scores": {
+            "target": "label",
+            "metric": "accuracy",
+            "selected": "mean",
+            "samples": 400,
+            "groups": 400,
+            "candidates": scored,
+            "complete": {**complete, "gain_over_best_single": {**interval(0.174), "single": "alone-text"}},
+        },
+        "validation": {
+            "success": True,
+            "expectations": [
+                {"name": name, "table": "samples", "severity": severity, "success": ok, "observed": 0.31, "expected": "<= 0.3"}
+                | {"reason": "the loudness moved"}
+                for name, severity, ok in (("ids are unique", "critical", True), ("drift of loudness", "warning", False))
+            ],
+        },
+        "manifest": {
+            "samples": 1998,
+            "quarantined": 2,
+            "splits": {"train": 1300, "val": 298, "test": 400, "": 0},
+            "batches": [
+                {"key": "night-1-0a", "name": "night-1", "rows": 1000, "accepted": 1000, "quarantined": 0},
+                {"key": "night-2-0b", "name": "night-2", "rows": 1000, "accepted": 998, "quarantined": 2},
+            ],
+            "new": ["night-2-0b"],
+        },
+        "quarantine": tmp_path / "quarantine.parquet",
+        "pictures": [tmp_path / "confusion.png"],
+        "measured": {"samples": 100, "latency_p50_ms": 3.1, "latency_p95_ms": 5.2, "size_mb": 1.25},
+        "links": {"Data Docs": str(tmp_path / "page" / "data_docs" / "index.html"), "Airflow": "http://127.0.0.1:8080/dags"},
+    }

@@ -1,0 +1,128 @@
+"""The page: whole for any outcome, self-contained, escaped, the verdict before everything else."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import report
+from tasks.report import facts
+
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Every tag closed, every reference noted, the text in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.references: list[str] = []
+        self.words = ""
+        self.feed(path.read_text())
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        self.references += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action", "style"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words += " " + data
+
+
+def read(path: Path) -> str:
+    return re.sub(r"\s+", " ", Page(path).words).replace("\N{MULTIPLICATION SIGN}", "x")
+
+
+def test_the_page_of_a_night_holds_everything_in_order(night: dict[str, Any], tmp_path: Path) -> None:
+    path = report.write(tmp_path / "page", **night)
+    assert path == tmp_path / "page" / "index.html"
+    told = read(path)
+    wanted = [
+        "promote Decided by champion: 0.4 points better than v1.0.0",
+        "✓ pass champion decides 0.004 -0.006 … 0.014 -0.020",
+        "✗ fail small_test warning 400.000",
+        "latency, ms warning 5.200",
+        "On complete cases, fusing gains 0.174",
+        "mean selected 0.884 0.864 … 0.904 0.914",
+        "alone-text 0.710",
+        "alone-audio 0.665",
+        "alone-image 0.630",
+        "concat 0.881",
+        "1,998 accepted",
+        "0 unlabelled",
+        "night-2 new 1000 998 2",
+        "1 x image: truncated PNG",
+        "warning drift of loudness samples 0.31 <= 0.3 the loudness moved",
+        "Data Docs",
+    ]
+    places = [told.find(words) for words in wanted]
+    assert -1 not in places, wanted[places.index(-1)]
+    assert places == sorted(places)
+
+
+def test_nothing_is_loaded_from_elsewhere(night: dict[str, Any], tmp_path: Path) -> None:
+    path = report.write(tmp_path / "page", **night)
+    references = Page(path).references
+    assert [r for r in references if r.startswith("data:image/png;base64,")]
+    assert [r for r in references if not r.startswith(("data:", "left:"))] == [
+        "data_docs/index.html",
+        "http://127.0.0.1:8080/dags",
+    ]
+    assert "<script" not in path.read_text()
+    assert "url(" not in path.read_text()
+    assert "@import" not in path.read_text()
+
+
+def test_what_people_land_is_escaped(night: dict[str, Any], tmp_path: Path) -> None:
+    evil = '"><script>alert(1)</script>'
+    night |= {"run": evil, "commit": evil, "problems": [evil]}
+    night["links"] = {evil: evil, "bad": "javascript://%0aalert(1)"}
+    night["manifest"]["batches"][0]["name"] = evil
+    night["verdict"]["rows"][0] |= {"reason": evil, "name": evil, "rule": evil}
+    night["scores"]["candidates"][evil] = night["scores"]["candidates"]["mean"]
+    night["validation"]["expectations"][1] |= {"observed": evil, "reason": evil, "table": evil, "name": evil}
+    path = report.write(tmp_path / "page", **night)
+    assert "<script" not in path.read_text()
+    assert "<b>s8" not in path.read_text()
+    assert read(path).count("<script>alert(1)</script>") >= 12
+    assert not [r for r in Page(path).references if "javascript" in r]
+
+
+def test_a_night_that_stopped_at_admit_shows_its_reasons(night: dict[str, Any], tmp_path: Path) -> None:
+    night["validation"]["expectations"][0] |= {"success": False, "reason": "3 ids occur twice"}
+    kept = {name: night[name] for name in ("run", "validation", "manifest", "quarantine")}
+    told = read(report.write(tmp_path / "page", outcome="batch rejected", problems=["batch night-2 stays out"], **kept))
+    assert "batch rejected 1 critical expectation(s) failed; nothing was trained." in told
+    assert "batch night-2 stays out" in told
+    assert told.index("3 ids occur twice") < told.index("the loudness moved")  # critical ones first
+    assert "Scores" not in told
+
+
+@pytest.mark.parametrize("outcome", ["failed", "batch rejected", "judged"])
+def test_only_the_outcome_is_needed(outcome: str, tmp_path: Path) -> None:
+    assert f"{outcome} No verdict was reached." in read(report.write(tmp_path, outcome=outcome))
+
+
+def test_a_rejection_is_an_outcome_not_an_alarm(night: dict[str, Any]) -> None:
+    verdict = {**night["verdict"], "verdict": "reject"}
+    assert facts.head("judged", verdict, None)["tone"] == "quiet"
+    assert facts.head("judged", night["verdict"], None)["tone"] == "good"
+    assert facts.head("failed", None, None)["tone"] == "bad"
+
+
+def test_intervals_lie_on_one_scale() -> None:
+    low, high = facts.scale([{"value": 0.63, "low": 0.61, "high": 0.66}, {"value": 0.9, "low": None, "high": None}])
+    assert (low, high) == (0.6, 0.9)
+    assert [facts.place(value, low, high) for value in (0.6, 0.75, 0.9, None)] == [0.0, 50.0, 100.0, None]
+    assert facts.scale([]) == (0.0, 1.0)
+    assert facts.scale([{"value": 1.0, "low": 1.0, "high": 1.0}]) == (0.9, 1.0)
+    assert facts.scale([{"value": 0.0, "low": 0.0, "high": 0.0}]) == (0.0, 0.1)

@@ -1,0 +1,125 @@
+"""Scores and intervals against scipy, sklearn, analytic cases and simulated truth."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, t
+from sklearn.metrics import accuracy_score, f1_score
+
+from tasks import measures
+from tasks.errors import ContractBroken
+from tasks.measures import interval, standard_error, tally
+
+CLASSES = 4
+
+
+def drawn(seed, n=200, groups=50):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, CLASSES, n)
+    predicted = np.where(rng.random(n) < 0.7, truth, rng.integers(0, CLASSES, n))
+    return truth, predicted, np.array([f"g{i % groups}" for i in range(n)], object)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_are_those_of_sklearn(seed):
+    truth, predicted, groups = drawn(seed)
+    assert tally("accuracy", truth, predicted, groups, CLASSES).value == pytest.approx(accuracy_score(truth, predicted))
+    expected = f1_score(truth, predicted, average="macro")
+    assert tally("macro_f1", truth, predicted, groups, CLASSES).value == pytest.approx(expected)
+
+
+def test_a_class_that_never_occurs_does_not_lower_macro_f1():
+    truth, groups = np.array([0, 1, 0, 1]), np.array(list("abcd"), object)
+    assert tally("macro_f1", truth, truth, groups, 9).value == 1.0
+
+
+def test_groups_of_one_give_the_ordinary_bootstrap():
+    truth, predicted, _ = drawn(0, n=150)
+    found = interval(
+        tally("accuracy", truth, predicted, np.arange(150).astype(object), CLASSES), np.random.default_rng(1), 4000, 0.025
+    )
+    hits = (truth == predicted).astype(float)
+    oracle = bootstrap(
+        (hits,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), abs=0.01)
+
+
+def test_with_few_groups_the_interval_is_students_t_over_group_means():
+    means = np.array([0.2, 0.5, 0.6, 0.9])
+    truth = np.zeros(40, np.int64)
+    predicted = np.concatenate([np.arange(10) >= round(10 * m) for m in means]).astype(np.int64)
+    found = interval(
+        tally("accuracy", truth, predicted, np.repeat(np.array(list("abcd"), object), 10), 2),
+        np.random.default_rng(0),
+        10,
+        0.025,
+    )
+    half = t.ppf(0.975, 3) * means.std(ddof=1) / 2
+    assert (found.low, found.value, found.high) == pytest.approx((0.55 - half, 0.55, 0.55 + half))
+
+
+def test_a_difference_is_paired_and_needs_the_same_groups():
+    truth, predicted, groups = drawn(3)
+    mine = tally("accuracy", truth, predicted, groups, CLASSES)
+    same = interval(mine.minus(mine), np.random.default_rng(0), 200, 0.05)
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+    with pytest.raises(ContractBroken, match="cannot be paired"):
+        mine.minus(tally("accuracy", truth[:3], truth[:3], groups[:3], CLASSES))
+
+
+def test_a_paired_difference_of_macro_f1_is_the_difference_of_sklearns():
+    truth, first, groups = drawn(4)
+    second = drawn(5)[1]
+    found = tally("macro_f1", truth, first, groups, CLASSES).minus(tally("macro_f1", truth, second, groups, CLASSES)).value
+    assert found == pytest.approx(f1_score(truth, first, average="macro") - f1_score(truth, second, average="macro"))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_pieces_and_repetition_change_nothing(metric, monkeypatch):
+    sums = tally(metric, *drawn(6), CLASSES)
+    whole = interval(sums, np.random.default_rng(9), 300, 0.025)
+    monkeypatch.setattr(measures, "CELLS", 50 * 7)
+    assert interval(sums, np.random.default_rng(9), 300, 0.025) == whole
+
+
+def test_the_standard_error_of_a_mean_is_the_textbooks():
+    hits = np.array([1, 0, 1, 1, 0, 1, 1, 1])
+    sums = tally("accuracy", np.ones(8, np.int64), hits, np.arange(8).astype(object), 2)
+    assert standard_error(sums) == pytest.approx(hits.std(ddof=1) / np.sqrt(8))
+
+
+@pytest.mark.parametrize("groups", [6, 60])
+def test_intervals_cover_the_truth_of_clustered_samples(groups):
+    rng = np.random.default_rng(groups)
+    covered = 0
+    for _ in range(300):
+        rate = rng.beta(6, 3, groups)  # each group has its own accuracy; the mean is 2/3
+        hits = (rng.random((groups, 20)) < rate[:, None]).astype(np.int64)
+        sums = tally("accuracy", np.ones(groups * 20, np.int64), hits.ravel(), np.repeat(np.arange(groups), 20), 2)
+        found = interval(sums, rng, 300, 0.025)
+        covered += found.low <= 2 / 3 <= found.high
+    assert 0.90 <= covered / 300 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "says"),
+    [
+        ([], [], "needs samples"),
+        ([0, 1], [0], "needs samples"),
+        ([0, 5], [0, 1], "labels must be in 0 … 3"),
+        ([0, 1], [0, -1], "predictions must"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(truth, predicted, says):
+    with pytest.raises(ContractBroken, match=says):
+        tally(
+            "accuracy", np.array(truth, np.int64), np.array(predicted, np.int64), np.arange(len(truth)).astype(object), CLASSES
+        )
+
+
+def test_one_group_has_no_interval():
+    sums = tally("accuracy", np.array([0, 1]), np.array([0, 1]), np.array(["a", "a"], object), 2)
+    with pytest.raises(ContractBroken, match="at least 2 groups"):
+        interval(sums, np.random.default_rng(0), 10, 0.05)
+    with pytest.raises(ContractBroken, match="at least 2 groups"):
+        standard_error(sums)

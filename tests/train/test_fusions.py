@@ -1,0 +1,140 @@
+"""What every fusion promises: shape, masks, order, finiteness; and that product and mean can represent an interaction."""
+
+import pytest
+import torch
+
+from tasks import params
+from tasks.errors import WrongValue
+from tasks.train.fusions import FUSIONS
+from tasks.train.fusions.attention import Attention
+from tasks.train.network import Network
+
+NAMES = ("audio", "image", "text")
+BATCH, STEPS, WIDTH = 5, 4, 8
+
+
+def tokens_of(seed=0):
+    torch.manual_seed(seed)
+    tokens = {m: torch.randn(BATCH, STEPS, WIDTH) for m in NAMES}
+    mask = {m: torch.ones(BATCH, STEPS, dtype=torch.bool) for m in NAMES}
+    time = {m: torch.arange(STEPS).expand(BATCH, STEPS).float() for m in NAMES}
+    return tokens, mask, time
+
+
+def network(fusion, names=NAMES, seed=0):
+    made = Network(fusion, dict.fromkeys(names, WIDTH), {"label": 3}, width=8, heads=2, dropout=0.0)
+    made.initialise(seed)
+    for number, parameter in enumerate(made.parameters()):  # vectors start at 0: give them something to do
+        if parameter.ndim == 1:
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
+    return made.eval()
+
+
+def test_the_registry_is_that_of_the_parameters():
+    assert tuple(sorted(FUSIONS)) == params.FUSIONS
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_what_stands_where_the_mask_is_off_changes_nothing_not_even_a_gradient(name):
+    tokens, mask, time = tokens_of()
+    mask["audio"][0] = False  # sample 0 has no audio
+    mask["text"][1, 2:] = False  # sample 1 has two tokens less of text
+    found = []
+    for filler in (0.0, float("nan")):
+        made = network(name)
+        filled = {m: torch.where(mask[m].unsqueeze(-1), tokens[m], filler) for m in NAMES}
+        seconds = {m: torch.where(mask[m], time[m], filler) for m in NAMES}
+        logits = made(filled, mask, seconds)["label"]
+        logits.square().sum().backward()
+        found.append([logits.detach(), *(p.grad for p in made.parameters() if p.grad is not None)])
+    assert found[0][0].shape == (BATCH, 3)
+    assert all(torch.isfinite(x).all() for x in found[1])
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_tokens_that_are_not_there_can_be_cut_off(name):
+    tokens, mask, time = tokens_of()
+    mask["text"][:, 2:] = False
+    whole = network(name)(tokens, mask, time)["label"]
+    cut = [{**part, "text": part["text"][:, :2]} for part in (tokens, mask, time)]
+    torch.testing.assert_close(network(name)(*cut)["label"], whole)
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_a_sample_without_anything_gets_finite_numbers(name):
+    tokens, mask, time = tokens_of()
+    for m in NAMES:
+        mask[m][2] = False
+    logits = network(name)(tokens, mask, time)["label"]
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_the_order_of_the_modalities_changes_nothing(name):
+    tokens, mask, time = tokens_of()
+    turned = [dict(reversed(part.items())) for part in (tokens, mask, time)]
+    first, second = network(name), network(name, tuple(reversed(NAMES)))
+    assert torch.equal(first(tokens, mask, time)["label"], second(*turned)["label"])
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_samples_do_not_see_each_other(name):
+    tokens, mask, time = tokens_of()
+    whole = network(name)(tokens, mask, time)["label"]
+    one = network(name)(*({m: x[3:4] for m, x in part.items()} for part in (tokens, mask, time)))["label"]
+    torch.testing.assert_close(one, whole[3:4])
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_a_present_modality_matters_and_an_absent_one_does_not(name):
+    tokens, mask, time = tokens_of()
+    before = network(name)(tokens, mask, time)["label"]
+    moved = {**tokens, "image": tokens["image"] + 1}
+    assert not torch.allclose(network(name)(moved, mask, time)["label"], before, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_names_that_modules_use_themselves_are_fine_as_modalities_and_targets(name):
+    made = Network(name, {"keys": 3, "type": 2}, {"values": 2, "training": 4}, width=4, heads=2, dropout=0.0)
+    tokens = {"keys": torch.ones(1, 2, 3), "type": torch.ones(1, 1, 2)}
+    mask = {m: torch.ones(x.shape[:2], dtype=torch.bool) for m, x in tokens.items()}
+    time = {m: torch.zeros(x.shape[:2]) for m, x in tokens.items()}
+    assert {t: tuple(x.shape) for t, x in made(tokens, mask, time).items()} == {"values": (1, 2), "training": (1, 4)}
+
+
+def test_a_modalitys_first_weights_do_not_depend_on_the_others():
+    both, one = network("mean"), network("mean", ("image",))
+    assert torch.equal(both.adapters["of_image"].project.weight, one.adapters["of_image"].project.weight)
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_an_interaction_can_be_learned(name):
+    torch.manual_seed(0)
+    signs = torch.randint(0, 2, (256, 2)).float() * 2 - 1
+    made = Network(name, {"audio": 1, "image": 1}, {"label": 2}, width=16, heads=2, dropout=0.0)
+    made.initialise(0)
+    tokens = {"audio": signs[:, :1, None], "image": signs[:, 1:, None]}
+    mask = {m: torch.ones(256, 1, dtype=torch.bool) for m in tokens}
+    time = {m: torch.zeros(256, 1) for m in tokens}
+    truth = (signs.prod(1) > 0).long()  # exclusive or: no modality says anything alone
+    optimiser = torch.optim.AdamW(made.parameters(), lr=0.01)
+    for _ in range(150):
+        loss = torch.nn.functional.cross_entropy(made(tokens, mask, time)["label"], truth)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert (made(tokens, mask, time)["label"].argmax(1) == truth).float().mean() > 0.99
+
+
+def test_attention_tells_the_order_of_tokens():
+    tokens, mask, time = tokens_of()
+    turned = {**tokens, "image": tokens["image"].flip(1)}
+    assert not torch.allclose(
+        network("attention")(turned, mask, time)["label"], network("attention")(tokens, mask, time)["label"]
+    )
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(WrongValue, match=r"multiple of train\.heads, got 8 and 3"):
+        Attention(NAMES, 8, heads=3)
