@@ -15,14 +15,14 @@ help: ## show this
 	@echo
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made of; tasks/embedded/__init__.py lists ports and folders."
 
-install: $(STAMP) ## make .venv of requirements.lock (about 2.5 minutes, once)
+install: $(STAMP) ## make .venv of requirements.lock (two to three minutes, once)
 
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Nightloom needs Python 3.11 or newer, but $(PYTHON) is not: make install PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || { echo "making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
-	@echo "installing $$(grep -c == requirements.lock) packages of requirements.lock (about 2.5 minutes, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@echo "installing $$(grep -c == requirements.lock) packages of requirements.lock (two to three minutes, once)"
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --requirement requirements.lock
 	@touch $@
 
 run: $(STAMP) ## one night: land, train, judge, promote; prints what it came to

@@ -90,9 +90,9 @@ with DAG(
         task = tasks[stage.name]
         for name in stage.upstream:
             tasks[name] >> task
-        if stage.name in first:
+        if not stage.upstream and stage.name in first:
             open_run >> task
-        else:
+        if stage.name not in first and first.issuperset(stage.upstream):  # the others come after one of these
             admit >> task
     tasks["validate"] >> admit
     leaves = set(names) - {name for stage in rendered for name in stage.upstream}

@@ -90,7 +90,7 @@ class Pretrain:
     objective: Literal["supervised"] = "supervised"
     epochs: int = 20
     batch: int = 64
-    learning_rate: float = 0.002
+    learning_rate: float = 0.01
     weight_decay: float = 0.01
     dropout: float = 0.2
     width: int = 64  # of a token

@@ -1,16 +1,17 @@
 """Airflow on one machine: `python -m tasks.embedded run` does one night, `python -m tasks.embedded up` keeps it up.
 
-preflight   what must be true before anything starts
-deploy      the checkout's commit in central and in `deployed/`, which is what Airflow reads
-sample      the next night of the default sample, when the landing folder holds nothing else
-guard       a process that ends all it started, and what they started, when its owner is gone
-group       the owner's side of it
-airflow     Airflow's settings, secrets and processes
-rest        Airflow's REST API
-follow      one line per task as its state changes
-summary     what a night came to
-night       `run`, in order
-up          `up`, in order
+preflight     what must be true before anything starts
+deploy        the checkout's commit in central and in `deployed/`, which is what Airflow reads
+sample        the next night of the default sample, when the landing folder holds nothing else
+guard         a process that ends all it started, and what they started, when its owner is gone
+group         the owner's side of it
+environment   what Airflow's processes see: settings, and secrets that are made once
+airflow       Airflow's processes
+rest          Airflow's REST API
+follow        one line per task as its state changes
+summary       what a night came to
+night         `run`, in order
+up            `up`, in order
 
 variable                default      what
 NIGHTLOOM_HOME          .nightloom   where everything below is kept; see also tasks/run/settings.py

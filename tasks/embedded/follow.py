@@ -11,6 +11,7 @@ from tasks.embedded.rest import Rest
 
 POLL_S = 1.0
 QUIET = {None, "none", "scheduled", "queued", "removed"}  # states that say nothing to a person
+RAN = {"success", "failed", "up_for_retry"}  # states of a task that did something
 OVER = {"success", "failed"}  # states of a run
 WIDTH = 100
 
@@ -52,7 +53,7 @@ def follow(rest: Rest, dag: str, run: str, check: Callable[[], None]) -> Iterato
         for task in tasks(rest, dag, run):
             name, now = _name(task), (task["state"], task["try_number"])
             if seen.get(name) != now and task["state"] not in QUIET:
-                ended = task["duration"] if task["end_date"] and task["state"] not in {"running", "skipped"} else None
+                ended = task["duration"] if task["end_date"] and task["state"] in RAN else None
                 yield Change(name, task["state"], time.monotonic() - began, ended)
             seen[name] = now
         if over:
@@ -96,12 +97,12 @@ def failures(rest: Rest, dag: str, run: str, logs: Path) -> list[Failure]:
 
 
 def last_lines(log: Path, count: int = 6) -> list[str]:
-    """What a task's log ends with, as a person reads it; Airflow writes a JSON object per line."""
+    """What a task's log ends with, as a person reads it: no tracebacks. Airflow writes a JSON object per line."""
     if not log.is_file():
         return ["(no log: the task never started, or its worker was killed)"]
     lines: list[str] = []
     for raw in log.read_text(errors="replace").splitlines():
-        lines += _told(raw)
+        lines += [line for line in _told(raw) if not line.startswith(("  ", "Traceback (", "The above exception"))]
     return lines[-count:]
 
 

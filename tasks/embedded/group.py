@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -13,8 +12,9 @@ from types import TracebackType
 
 import psutil
 
-from tasks.embedded.guard import GRACE_S
 from tasks.errors import TasksError
+
+GRACE_S = 6.0
 
 
 class Ended(TasksError):
@@ -27,14 +27,16 @@ class Group:
     Args:
         environment: what each of them sees.
         cwd: where they, and the guard, run; `tasks` must be importable from there.
+        grace_s: seconds that they have for an orderly end.
     """
 
-    def __init__(self, environment: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], cwd: Path, grace_s: float = GRACE_S) -> None:
         """Start the guard, in a session of its own so that Ctrl-C reaches only us."""
+        self._grace_s = grace_s
         self._logs: dict[str, Path] = {}
         self._codes: dict[str, int] = {}
         self._guard = subprocess.Popen(
-            [sys.executable, "-m", "tasks.embedded.guard"],
+            [sys.executable, "-m", "tasks.embedded.guard", str(grace_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -90,7 +92,7 @@ class Group:
             with suppress(BrokenPipeError):  # the guard is gone; what it left is found below
                 self._guard.stdin.close()
         try:
-            self._guard.wait(timeout=GRACE_S + 10)
+            self._guard.wait(timeout=self._grace_s + 10)
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()
@@ -110,12 +112,18 @@ class Group:
 
 def end_session(session: int) -> None:
     """Kill what is left of a session: nothing, unless its guard was killed."""
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and os.getsid(process.pid) == session:
-                process.send_signal(signal.SIGKILL)
-        except (psutil.NoSuchProcess, ProcessLookupError, PermissionError):
-            continue
+    left = [process for process in psutil.process_iter() if _session(process.pid) == session]
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=5)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def tail(log: Path, lines: int = 12) -> str:

@@ -22,11 +22,14 @@ from tasks.stage import PR_SET_PDEATHSIG
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 POLL_S = 0.2
-GRACE_S = 6.0  # for an orderly end, before SIGKILL
 
 
-def main() -> None:
-    """Serve requests until standard input ends or a signal says so; leave nothing behind."""
+def main(grace_s: float) -> None:
+    """Serve requests until standard input ends or a signal says so; leave nothing behind.
+
+    Args:
+        grace_s: seconds for an orderly end, before SIGKILL.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -36,7 +39,7 @@ def main() -> None:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        end_descendants(GRACE_S)
+        end_descendants(grace_s)
 
 
 def _serve(running: dict[int, str]) -> None:
@@ -111,4 +114,4 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(float(sys.argv[1]))

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.embedded import airflow, preflight
+from tasks.embedded import airflow, environment, preflight
 from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.follow import OVER, failures, follow
 from tasks.embedded.group import Group
 from tasks.embedded.rest import Rest, Unreachable
 from tasks.embedded.sample import land_next
 from tasks.embedded.summary import Night, look_further, render
+from tasks.params import Ingest
 from tasks.run.settings import Settings, settings
 
 DAG = "retrain"
@@ -40,7 +41,7 @@ def run(root: Path) -> int:
         port = preflight.port("NIGHTLOOM_PORT")
         prepare(root, s)
         say(land_next(root, commit, s))
-        with Group(airflow.environment(s, root, port), cwd=s.home / "deployed") as group:
+        with Group(environment.environment(s, root, port), cwd=s.home / "deployed") as group:
             rest = start(group, s, port, ("api-server", "scheduler", "dag-processor"))
             night = one_night(group, rest, s)
         notes = bring_back(root, s) if night.done and not night.nothing else []
@@ -59,6 +60,8 @@ def prepare(root: Path, s: Settings) -> str:
         say(missing)
     commit = deploy(root, s)
     say(f"deployed {commit[:10]}")
+    if (place := environment.landing(s, root)) == str(root / Ingest.landing):
+        Path(place).mkdir(parents=True, exist_ok=True)  # the folder of a fresh clone; another one must be there
     return commit
 
 
@@ -72,7 +75,7 @@ def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
     began = time.monotonic()
     since = datetime.now(UTC).isoformat()
     say(f"starting Airflow on http://127.0.0.1:{port} (logs: {s.home / 'logs'})")
-    rest = Rest(f"http://127.0.0.1:{port}", airflow.USER, airflow.password(s.home / "airflow"))
+    rest = Rest(f"http://127.0.0.1:{port}", environment.USER, environment.password(s.home / "airflow"))
     airflow.migrate(group, s)
     airflow.start(group, s, names)
     airflow.wait(lambda: airflow.answers(rest), group, f"Airflow did not answer in time; see {s.home / 'logs'}")

@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -34,7 +36,7 @@ def land_next(root: Path, commit: str, s: Settings) -> str:
         TasksError: the recipe failed; the message holds its last line.
     """
     params = yaml.safe_load(git("show", f"{commit}:params.yaml", cwd=root)) or {}
-    landing = (params.get("ingest") or {}).get("landing", Ingest.landing)
+    landing = landing_of(params)
     if s.landing or landing != Ingest.landing or not reads_sample(params):
         return f"landing zone: {s.landing or landing}"
     there = [] if not (root / landing).is_dir() else [p.name for p in (root / landing).iterdir() if p.name[0] != "."]
@@ -46,7 +48,12 @@ def land_next(root: Path, commit: str, s: Settings) -> str:
     return f"sample: {_generate(root, landing)}"
 
 
-def reads_sample(params: dict[str, object]) -> bool:
+def landing_of(params: Mapping[str, Any]) -> str:
+    """The landing zone that the content of a params.yaml names."""
+    return str((params.get("ingest") or {}).get("landing", Ingest.landing))
+
+
+def reads_sample(params: Mapping[str, Any]) -> bool:
     """Whether params.yaml asks for modalities and targets that the sample has."""
     modalities, targets = params.get("modalities"), params.get("targets")
     if not isinstance(modalities, dict) or not isinstance(targets, dict):

@@ -53,7 +53,8 @@ def render(night: Night) -> str:
         parts += ["", *gate_table(closed["verdict"])]
     if closed.get("scores"):
         parts += ["", *score_table(closed["scores"])]
-    for failure in night.failures:
+    told = [] if closed.get("outcome") == "batch rejected" else night.failures[:3]  # `problem` says why it was rejected
+    for failure in told:
         parts += ["", f"{failure.task} failed; its log is {shown(failure.log)} and ends with", *indent(failure.lines)]
     return _text([*parts, *([""] if night.notes else []), *night.notes])
 
@@ -130,14 +131,14 @@ def look_further(night: Night, port: int, mlflow_port: int) -> str:
     """The commands that show more."""
     report = (night.closed or {}).get("report")
     rows = [
-        ("make up", f"Airflow and MLflow in the browser, ports {port} and {mlflow_port}"),
+        ("make up", f"Airflow on port {port}, MLflow on port {mlflow_port}"),
         (f"open {shown(Path(report))}" if report else "", "this run's page"),
-        ("git log --first-parent nightly", "the diary, a commit per night"),
-        ("dvc artifacts get . fused-model --stage champion", "the champion's files"),
+        ("git log --first-parent nightly" if night.done else "", "the diary, a commit per night"),
     ]
     if night.promoted:
         version = night.promoted["version"]
         rows += [
+            ("dvc artifacts get . fused-model --stage champion", "the champion's files"),
             (f"git checkout fused-model@{version} && dvc pull", "this version's data and model"),
             (f"make reproduce VERSION={version}", "make it again from nothing, and compare"),
         ]

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from tasks.embedded import airflow, preflight
+from tasks.embedded import airflow, environment, preflight
 from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.group import Group
 from tasks.embedded.night import DAG, active_runs, prepare, say, start
@@ -32,7 +32,7 @@ def up(root: Path) -> int:
     with preflight.only_one(s.home, "make up"):
         port, mlflow_port = preflight.port("NIGHTLOOM_PORT"), preflight.port("NIGHTLOOM_MLFLOW_PORT")
         prepare(root, s)
-        with Group(airflow.environment(s, root, port), cwd=s.home / "deployed") as group:
+        with Group(environment.environment(s, root, port), cwd=s.home / "deployed") as group:
             rest = start(group, s, port, tuple(airflow.PROCESSES))
             group.start("mlflow", mlflow_command(s, mlflow_port), s.home / "logs" / "mlflow.log")
             rest.call("PATCH", f"/dags/{DAG}", {"is_paused": False})
@@ -59,8 +59,8 @@ def mlflow_command(s: Settings, port: int) -> list[str]:
 def _addresses(s: Settings, port: int, mlflow_port: int) -> str:
     rows = [
         ("Airflow", f"http://127.0.0.1:{port}/dags/{DAG}"),
-        ("  user", airflow.USER),
-        ("  password", airflow.password(s.home / "airflow")),
+        ("  user", environment.USER),
+        ("  password", environment.password(s.home / "airflow")),
         ("MLflow", f"http://127.0.0.1:{mlflow_port}"),
         ("reports", str(s.reports)),
         ("logs", str(s.home / "logs")),

@@ -2,14 +2,17 @@
 
 A file per kind, found by its name. Each has
 
+    token_count(options)              tokens of a sample, the same for all of a modality
     fit_facts(arrays, options)        what preparation needs to know of the training samples, as JSON: means, a vocabulary …
-    prepare(array, options, facts)    a decoded sample -> arrays of fixed shape, among them `mask` bool [t], `time` float32 [t], s
+    prepare(array, options, facts)    a decoded sample -> arrays of fixed shape; two are `mask` bool [t], `time` float32 [t] (s)
     augment(inputs, generator)        a batch of them, varied for training
     Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,18 +25,32 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as dump_weights
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tasks.contracts import Features, read_json, write_bytes, write_json
 from tasks.errors import ContractBroken
+from tasks.params import KINDS
 from tasks.profile import kind_module
 
-BATCH = 64  # samples that go through the network together; always filled up, so that a sample's bytes do not depend on its neighbours
+BATCH = 64  # samples that go through the network together; always filled up, so that neighbours do not change a sample's bytes
 
 
 def network_module(kind: str) -> ModuleType:
     """The module of a kind's network. The kind's name has been checked by `tasks.params`."""
     return import_module(f"tasks.extract.{kind}")
+
+
+@contextmanager
+def steady(threads: int) -> Iterator[None]:
+    """Make what numpy and torch compute in the block a function of the data and of `threads` alone."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses deterministic products
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    # Filling fresh memory costs half of a small network's time; nothing here reads it before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    with threadpool_limits(threads):
+        yield
 
 
 @dataclass(frozen=True)
@@ -87,12 +104,13 @@ class Loaded:
 
     def _features(self, rows: Sequence[dict[str, npt.NDArray[Any]] | None], device: str) -> Features:
         good = [index for index, row in enumerate(rows) if row is not None]
+        whole = _nothing(len(rows), network_module(self.card.kind).token_count(_options(self.card)), self.card.width)
         if not good:
-            return Features(*_nothing(len(rows), self.card.width))
+            return Features(*whole)
         prepared = [row for row in rows if row is not None]
-        tokens = np.concatenate([self._tokens(prepared[at : at + BATCH], device) for at in range(0, len(prepared), BATCH)])
-        whole = _nothing(len(rows), self.card.width, steps=tokens.shape[1])
-        whole[0][good] = tokens
+        whole[0][good] = np.concatenate(
+            [self._tokens(prepared[at : at + BATCH], device) for at in range(0, len(prepared), BATCH)]
+        )
         whole[1][good] = np.stack([row["mask"] for row in prepared])
         whole[2][good] = np.stack([row["time"] for row in prepared])
         return Features(*whole)
@@ -116,7 +134,7 @@ def _decoded(decoder: ModuleType, data: bytes | None, options: Any) -> Any:
 
 
 def _nothing(
-    count: int, width: int, steps: int = 1
+    count: int, steps: int, width: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
     tokens, mask, time = np.zeros((count, steps, width)), np.zeros((count, steps)), np.zeros((count, steps))
     return tokens.astype(np.float32), mask.astype(bool), time.astype(np.float32)
@@ -144,6 +162,8 @@ def load_encoder(folder: Path) -> Loaded:
     raw = read_json(folder / "encoder.json")
     try:
         card = Card(**raw)
+        if card.kind not in KINDS:
+            raise ValueError(f"kind {card.kind!r} is none of {', '.join(KINDS)}")
         network: nn.Module = network_module(card.kind).Encoder(_options(card), card.facts, card.width, 0.0)
         network.load_state_dict(load_weights((folder / "weights.safetensors").read_bytes()), strict=True)
     except (

@@ -3,7 +3,6 @@
 import argparse
 
 import pyarrow as pa
-import torch
 
 from tasks import params as parameters
 from tasks.contracts import (
@@ -16,7 +15,7 @@ from tasks.contracts import (
     write_features,
     write_parquet,
 )
-from tasks.extract import load_encoder
+from tasks.extract import load_encoder, steady
 from tasks.stage import count, enter
 
 
@@ -28,11 +27,9 @@ def extract(modality: str) -> None:
         ContractBroken: a partition is not the one that was ingested, or the encoder cannot be loaded.
     """
     params = parameters.load(modality=modality)
-    torch.set_num_threads(params.threads)
-    torch.use_deterministic_algorithms(True)
     encoder = load_encoder(ENCODERS / modality)
     ids: list[dict[str, object]] = []
-    with new_folder(FEATURES / modality) as folder:
+    with new_folder(FEATURES / modality) as folder, steady(params.threads):
         for _, partition in partitions(read_index(), modality):
             table = read_partition(partition)
             features = encoder.encode(table["data"].to_pylist(), params.device)

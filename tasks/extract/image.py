@@ -12,7 +12,13 @@ from tasks.extract.layers import Inputs, convolution, shifted
 from tasks.profile.image import Options
 
 GRID = 4
-SHIFT = 1 / 16  # of the side
+SHIFT = 1 / 16  # of the side, in training
+NOISE = 0.1  # standard deviations, in training
+
+
+def token_count(options: Options) -> int:
+    """One per cell of the grid."""
+    return GRID**2
 
 
 def fit_facts(arrays: Sequence[npt.NDArray[np.uint8]], options: Options) -> dict[str, Any]:
@@ -37,22 +43,44 @@ def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, 
     most = max(1, round(pixels.shape[-1] * SHIFT))
     pixels = shifted(shifted(pixels, most, -1, generator), most, -2, generator)
     noise = torch.randn(pixels.shape, generator=generator)
-    return {**inputs, "pixels": pixels + 0.1 * noise}
+    return {**inputs, "pixels": pixels + NOISE * noise}
+
+
+def areas(side: int) -> npt.NDArray[np.float32]:
+    """Weights float32 [4, side] that average a line's places over 4 equal stretches.
+
+    A product with them is deterministic on every device; `AdaptiveAvgPool2d` has no such gradient on CUDA.
+    """
+    edges = np.arange(GRID + 1) * side / GRID
+    places = np.arange(side)
+    shares = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
+    return np.asarray(np.clip(shares, 0, None) * GRID / side, dtype=np.float32)
 
 
 class Encoder(nn.Module):
     """Three strided convolutions, then a token per cell of a 4 x 4 grid."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
+        """Make the layers.
+
+        Args:
+            options: of the modality.
+            facts: from `fit_facts`.
+            width: of a token.
+            dropout: share of features hidden in training.
+        """
         super().__init__()
         self.layers = nn.Sequential(
             convolution(options.channels, 16, 2),
             convolution(16, 32, 2),
             convolution(32, width, 1),
-            nn.AdaptiveAvgPool2d(GRID),
         )
+        side = -(-options.side_px // 4)  # after two strides of 2
+        self.register_buffer("areas", torch.from_numpy(areas(side)), persistent=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """`pixels` float32 [b, channels, side, side] -> tokens float32 [b, 16, width]."""
-        return self.dropout(self.layers(inputs["pixels"]).flatten(2).transpose(1, 2))
+        cells = self.areas @ self.layers(inputs["pixels"]) @ self.areas.T  # [b, width, 4, 4]
+        tokens: Tensor = self.dropout(cells.flatten(2).transpose(1, 2))
+        return tokens

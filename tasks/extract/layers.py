@@ -1,16 +1,16 @@
 """Pieces that encoders of several kinds are made of."""
 
-import numpy as np
+from typing import Any
+
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-type_of_inputs = dict[str, npt.NDArray[np.generic]]
-Inputs = type_of_inputs
+Inputs = dict[str, npt.NDArray[Any]]  # one prepared sample: arrays of fixed shape, `mask` and `time` among them
 
 
 def convolution(inside: int, outside: int, stride: int) -> nn.Sequential:
-    """3 x 3 convolution, batch normalisation, GELU."""
+    """3 x 3 convolution, batch normalisation, rectifier: float32 [b, inside, h, w] -> [b, outside, h / stride, w / stride]."""
     return nn.Sequential(
         nn.Conv2d(inside, outside, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()
     )
@@ -20,7 +20,15 @@ def shifted(values: Tensor, most: int, dim: int, generator: torch.Generator) -> 
     """Roll each sample of a batch by its own number of steps, -most to most, along one dimension."""
     length = values.shape[dim]
     steps = torch.randint(-most, most + 1, (len(values),), generator=generator)
-    index = (torch.arange(length)[None] - steps[:, None]) % length  # [b, length]
+    index = (torch.arange(length) - steps[:, None]) % length  # [b, length]
     shape = [1] * values.dim()
     shape[0], shape[dim] = len(values), length
     return values.gather(dim, index.view(shape).expand(values.shape))
+
+
+def hidden_stretches(batch: int, length: int, most: int, generator: torch.Generator) -> Tensor:
+    """One stretch of 0 to `most` steps per sample, anywhere: bool [batch, length]."""
+    widths = torch.randint(0, most + 1, (batch, 1), generator=generator)
+    starts = (torch.rand((batch, 1), generator=generator) * (length - widths + 1)).long()
+    steps = torch.arange(length)
+    return (steps >= starts) & (steps < starts + widths)

@@ -17,6 +17,11 @@ DROPPED = 0.05  # share of values hidden in training
 LARGEST = 256  # categories of a column that have a place of their own, the commonest
 
 
+def token_count(options: Options) -> int:
+    """A row has no parts."""
+    return 1
+
+
 def fit_facts(arrays: Sequence[npt.NDArray[np.float64]], options: Options) -> dict[str, Any]:
     """Mean and deviation of each number, the commonest identities of each category; empty cells have no say."""
     table = np.stack(arrays)

@@ -30,6 +30,11 @@ def pieces(text: str) -> list[str]:
     return [word[at : at + n] for word in words for n in LENGTHS for at in range(len(word) - n + 1)]
 
 
+def token_count(options: Options) -> int:
+    """Words are dealt out to so many."""
+    return TOKENS
+
+
 def fit_facts(arrays: Sequence[npt.NDArray[np.int32]], options: Options) -> dict[str, Any]:
     """The commonest pieces of the training texts, at most `vocabulary`; each text counts once, ties go by the alphabet."""
     counts = Counter(piece for array in arrays for piece in set(pieces(as_text(array))))

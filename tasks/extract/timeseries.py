@@ -1,87 +1,137 @@
-"""Series -> up to 8 tokens over time."""
+"""Series -> up to 8 tokens, one per half-overlapping segment: a spectral branch and a temporal one, added up.
+
+The spectral branch sees what a segment's channels are in the mean, how much they move, and in which frequency bands: on
+vibration, a network that has to find this in the samples by itself does much worse. The temporal branch sees the shape.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-TOKENS = 8
-SHORTEST = 16
-CLIP = 5.0
-V = dict(mode="mlp", noise=0.2, hidden=64, conv=True, raw=False)
 
-def segments(steps):
-    count = int(np.clip(2 * steps // SHORTEST - 1, 1, TOKENS))
+from tasks.extract.layers import Inputs
+from tasks.profile.timeseries import Options
+
+MOST_TOKENS = 8
+SHORTEST = 16  # steps of a segment, if the series has that many
+POINTS = 64  # that a segment is resampled to for the temporal branch
+HIDDEN, FILTERS = 64, 16
+CLIP = 5.0  # standard deviations
+NOISE = 0.2  # added to statistics in training, standard deviations
+POWER_FLOOR, DEVIATION_FLOOR = 1e-8, 1e-6  # in the squared unit of the file, and its unit
+
+
+def segments(array: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Cut a series [t, c] into 1 to 8 half-overlapping segments of one length: int64 [k] starts, float64 [k, length, c]."""
+    steps = len(array)
+    count = min(MOST_TOKENS, max(1, 2 * steps // SHORTEST - 1))
     length = max(1, 2 * steps // (count + 1))
-    return np.linspace(0, steps - length, count).round().astype(int), length
+    starts = np.linspace(0, steps - length, count).round().astype(np.int64)
+    return starts, array[starts[:, None] + np.arange(length)].astype(np.float64)
 
-def statistics(array, options):
-    starts, length = segments(len(array))
-    pieces = np.stack([array[s:s+length] for s in starts]).astype(np.float64)  # [k, L, c]
-    mean = pieces.mean(1); moved = pieces - mean[:, None]
-    size = max(length, 4 * options.bands)
-    power = np.abs(np.fft.rfft(moved * np.hanning(length + 2)[1:-1, None], size, axis=1))[:, 1:] ** 2 / length
-    edges = np.linspace(0, power.shape[1], options.bands + 1).astype(int)[:-1]
-    widths = np.diff([*edges, power.shape[1]])
-    bands = np.log(np.add.reduceat(power, edges, axis=1) / widths[:, None] + 1e-8)
-    dev = np.log(moved.std(1) + 1e-6)
-    return np.concatenate([mean, dev, bands.reshape(len(starts), -1)], axis=1)
 
-def fit_facts(arrays, options):
-    s = np.concatenate([statistics(a, options) for a in arrays])
-    m, d = s.mean(0), np.maximum(s.std(0), 1e-6)
-    z = np.clip((s - m) / d, -CLIP, CLIP)
-    u, e, vt = np.linalg.svd(z, full_matrices=False)
-    return {"mean": m.tolist(), "deviation": d.tolist(), "pca": vt[:32].tolist()}
+def statistics(pieces: npt.NDArray[np.float64], bands: int) -> npt.NDArray[np.float64]:
+    """What the spectral branch sees of segments [k, length, c].
 
-def prepare(array, options, facts):
-    s = np.clip((statistics(array, options) - np.array(facts["mean"])) / np.array(facts["deviation"]), -CLIP, CLIP)
-    out = np.zeros((TOKENS, s.shape[1]), dtype=np.float32); out[:len(s)] = s
-    starts, length = segments(len(array))
-    time = np.zeros(TOKENS, np.float32); time[:len(s)] = starts / options.rate_hz
-    P = 64
-    wave = np.zeros((TOKENS, array.shape[1], P), np.float32)
-    at = np.linspace(0, length - 1, P)
-    for k, b in enumerate(starts):
-        piece = array[b:b+length].astype(np.float64)
-        for c in range(piece.shape[1]):
-            wave[k, c] = np.interp(at, np.arange(length), piece[:, c])
-    n = array.shape[1]
-    scale = np.exp(np.array(facts["deviation"][n:2*n]) + np.array(facts["mean"][n:2*n]))
-    mid = np.array(facts["mean"][:n])
-    sc = np.sqrt(scale**2 + np.array(facts["deviation"][:n])**2)
-    wave[:len(s)] = np.clip((wave[:len(s)] - mid[:, None]) / sc[:, None], -CLIP, CLIP)
-    return {"wave": wave, "stats": out, "mask": np.arange(TOKENS) < len(s), "time": time}
+    Returns:
+        float64 [k, (2 + bands) * c]: means, logarithms of the standard deviations, then band by band the logarithm of the
+        mean power (Hann window, mean taken off); bands split 0 to rate / 2 evenly.
+    """
+    length = pieces.shape[1]
+    mean = pieces.mean(axis=1, keepdims=True)
+    moving = pieces - mean
+    size = max(length, 4 * bands)  # a short segment is padded: every band has at least a bin
+    window = np.hanning(length + 2)[1:-1, None]
+    power = np.abs(np.fft.rfft(moving * window, size, axis=1))[:, 1:] ** 2 / length  # [k, size / 2, c]
+    starts = (np.arange(bands) * power.shape[1]) // bands
+    widths = np.diff([*starts, power.shape[1]])
+    energies = np.log(np.add.reduceat(power, starts, axis=1) / widths[:, None] + POWER_FLOOR)
+    spread = np.log(moving.std(axis=1) + DEVIATION_FLOOR)
+    return np.concatenate([mean[:, 0], spread, energies.reshape(len(pieces), -1)], axis=1)
 
-def augment(inputs, generator):
-    s = inputs["stats"]
-    b, t, d = s.shape
-    return {**inputs, "stats": s + V["noise"] * torch.randn(s.shape, generator=generator) + V.get("off",0) * torch.randn((b,1,d), generator=generator)}
+
+def token_count(options: Options) -> int:
+    """One per segment; a short series uses the first ones."""
+    return MOST_TOKENS
+
+
+def fit_facts(arrays: Sequence[npt.NDArray[np.float32]], options: Options) -> dict[str, Any]:
+    """Mean and deviation of the statistics over training segments, and of each channel over training steps."""
+    seen = np.concatenate([statistics(segments(array)[1], options.bands) for array in arrays])
+    steps = np.concatenate(arrays).astype(np.float64)
+    return {
+        "mean": seen.mean(axis=0).tolist(),
+        "deviation": np.maximum(seen.std(axis=0), 1e-6).tolist(),
+        "centre": steps.mean(axis=0).tolist(),
+        "scale": np.maximum(steps.std(axis=0), DEVIATION_FLOOR).tolist(),
+    }
+
+
+def prepare(array: npt.NDArray[np.float32], options: Options, facts: Mapping[str, Any]) -> Inputs:
+    """`statistics` float32 [8, n] and `shape` float32 [8, channels, 64], standardised; `time` is where a segment starts."""
+    starts, pieces = segments(array)
+    count = len(starts)
+    seen = np.zeros((MOST_TOKENS, len(facts["mean"])), dtype=np.float32)
+    shape = np.zeros((MOST_TOKENS, options.channels, POINTS), dtype=np.float32)
+    time = np.zeros(MOST_TOKENS, dtype=np.float32)
+    seen[:count] = _standard(statistics(pieces, options.bands), facts["mean"], facts["deviation"])
+    shape[:count] = _standard(_resampled(pieces), facts["centre"], facts["scale"]).transpose(0, 2, 1)
+    time[:count] = starts / options.rate_hz
+    return {"statistics": seen, "shape": shape, "mask": np.arange(MOST_TOKENS) < count, "time": time}
+
+
+def _standard(values: npt.NDArray[np.float64], mean: Sequence[float], deviation: Sequence[float]) -> npt.NDArray[np.float64]:
+    return np.asarray(np.clip((values - np.array(mean)) / np.array(deviation), -CLIP, CLIP))
+
+
+def _resampled(pieces: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Segments [k, length, c] at 64 evenly spaced points [k, 64, c], straight lines in between."""
+    places = np.linspace(0, pieces.shape[1] - 1, POINTS)
+    before = np.floor(places).astype(int)
+    after = np.minimum(before + 1, pieces.shape[1] - 1)
+    share = (places - before)[:, None]
+    return np.asarray(pieces[:, before] * (1 - share) + pieces[:, after] * share)
+
+
+def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Add a little noise to the statistics."""
+    seen = inputs["statistics"]
+    return {**inputs, "statistics": seen + NOISE * torch.randn(seen.shape, generator=generator)}
+
 
 class Encoder(nn.Module):
-    def __init__(self, options, facts, width, dropout):
+    """Statistics by a straight and by a bent way (He et al. 2016, residual), the shape by three strided convolutions."""
+
+    def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
+        """Make the layers.
+
+        Args:
+            options: of the modality.
+            facts: from `fit_facts`.
+            width: of a token.
+            dropout: share of features hidden in training.
+        """
         super().__init__()
-        d = len(facts["mean"]); h = V["hidden"]
-        self.V = dict(V)
-        if V["mode"] == "linear": self.net = nn.Linear(d, width)
-        elif V["mode"] == "mlp": self.net = nn.Sequential(nn.Dropout(dropout), nn.Linear(d, h), nn.ReLU(), nn.Dropout(dropout), nn.Linear(h, width))
-        elif V["mode"] == "half":
-            p = torch.tensor(facts["pca"], dtype=torch.float32)[: width // 2]
-            self.register_buffer("pca", p)
-            self.net = nn.Sequential(nn.Dropout(dropout), nn.Linear(d, h), nn.ReLU(), nn.Dropout(dropout), nn.Linear(h, width - len(p)))
-        elif V["mode"] == "res":
-            self.lin = nn.Linear(d, width)
-            self.net = nn.Sequential(nn.Dropout(dropout), nn.Linear(d, h), nn.ReLU(), nn.Dropout(dropout), nn.Linear(h, width))
-        elif V["mode"] == "conv":
-            self.c = nn.Sequential(nn.Dropout(dropout), nn.Conv1d(d, h, 3, padding=1), nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(h, width, 3, padding=1))
-        if V.get("wave"):
-            w = V["wave"]
-            self.w = nn.Sequential(nn.Conv1d(options.channels, w, 5, 2, 2), nn.ReLU(), nn.Conv1d(w, w, 5, 2, 2), nn.ReLU(), nn.Conv1d(w, 32, 5, 2, 2), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(32, width))
-        self.drop = nn.Dropout(dropout)
-    def forward(self, inputs):
-        x = inputs["stats"]
-        m = self.V["mode"]
-        if m == "conv": out = self.c(x.transpose(1, 2)).transpose(1, 2)
-        elif m == "half": out = torch.cat([x @ self.pca.T, self.net(x)], -1)
-        elif m == "res": out = self.lin(x) + self.net(x)
-        else: out = self.net(x)
-        if self.V.get("wave"):
-            w = inputs["wave"]; out = out + self.w(w.flatten(0, 1)).view(out.shape)
-        return self.drop(out)
+        inside = len(facts["mean"])
+        self.straight = nn.Linear(inside, width)
+        self.bent = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(inside, HIDDEN), nn.ReLU(), nn.Dropout(dropout), nn.Linear(HIDDEN, width)
+        )
+        widths = [options.channels, FILTERS, FILTERS, 2 * FILTERS]
+        layers = [
+            layer for inner, outer in pairwise(widths) for layer in (nn.Conv1d(inner, outer, 5, stride=2, padding=2), nn.ReLU())
+        ]
+        self.shape = nn.Sequential(*layers)
+        self.join = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * FILTERS, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """`statistics` float32 [b, t, n], `shape` float32 [b, t, channels, 64] -> tokens float32 [b, t, width]."""
+        seen, shape = inputs["statistics"], inputs["shape"]
+        drawn = self.join(self.shape(shape.flatten(0, 1)).mean(dim=-1)).view(*shape.shape[:2], -1)
+        tokens: Tensor = self.dropout(self.straight(seen) + self.bent(seen) + drawn)
+        return tokens

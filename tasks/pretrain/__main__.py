@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from tasks import params as parameters
 from tasks.contracts import ENCODERS, REFERENCE, Batch, new_folder, partitions, read_index, read_partition
 from tasks.errors import ContractBroken
-from tasks.extract import Card, network_module, save_encoder
+from tasks.extract import Card, network_module, save_encoder, steady
 from tasks.params import Modality
 from tasks.pretrain.fit import fit
 from tasks.profile import kind_module
@@ -30,8 +29,6 @@ def pretrain(modality: str) -> None:
         ContractBroken: too little to fit an encoder on, or a partition is not the one that was ingested.
     """
     params = parameters.load(modality=modality)
-    torch.set_num_threads(params.threads)
-    torch.use_deterministic_algorithms(True)
     chosen = params.modalities[modality]
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
@@ -45,9 +42,10 @@ def pretrain(modality: str) -> None:
         )
     module = network_module(chosen.kind)
     sizes = {target: len(found) for target, found in names.items()}
-    fitted = fit(
-        module, chosen.options, list(arrays.values()), labels, sizes, params.pretrain, params.seed, modality, params.device
-    )
+    with steady(params.threads):
+        fitted = fit(
+            module, chosen.options, list(arrays.values()), labels, sizes, params.pretrain, params.seed, modality, params.device
+        )
     card = Card(chosen.kind, asdict(chosen.options), fitted.facts, params.pretrain.width, names, fitted.steps, fitted.curve)
     with new_folder(ENCODERS / modality) as folder:
         save_encoder(folder, card, fitted.network)

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tasks.errors import ContractBroken
 from tasks.params import Pretrain, keyed_seed
 
 RISING = 0.2  # share of the steps in which the learning rate rises
 UNLABELLED = -1
+Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -55,52 +57,69 @@ def fit(
         seed: of the run.
         name: the modality's; randomness is keyed by it.
         device: where the network runs.
+
+    Raises:
+        ContractBroken: the loss became NaN or infinite.
     """
     facts = module.fit_facts(arrays, options)
-    inputs, targets = _tensors(module, options, facts, arrays, labels)
-    torch.manual_seed(keyed_seed(seed, "pretrain", name))  # initial weights and dropout
-    network = module.Encoder(options, facts, knobs.width, knobs.dropout).to(device)
-    heads = nn.ModuleDict({target: nn.Linear(knobs.width, count) for target, count in sorted(classes.items())}).to(device)
-    weights = [*network.parameters(), *heads.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
-    batches = math.ceil(len(arrays) / knobs.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, knobs.learning_rate, total_steps=batches * knobs.epochs, pct_start=RISING
-    )
-    order = torch.Generator().manual_seed(keyed_seed(seed, "order", name))
-    curve = []
-    for epoch in range(1, knobs.epochs + 1):
-        total = 0.0
-        for rows in _even(torch.randperm(len(arrays), generator=order), batches):
-            batch = module.augment({key: values[rows] for key, values in inputs.items()}, order)
-            tokens = network.train()({key: values.to(device) for key, values in batch.items()})
-            loss = _loss(heads, pooled(tokens, batch["mask"].to(device)), {t: v[rows].to(device) for t, v in targets.items()})
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach()) * len(rows)
-        curve.append(round(total / len(arrays), 6))
-        if epoch % max(1, knobs.epochs // 10) == 0 or epoch == knobs.epochs:
-            print(f"{name}: epoch {epoch} of {knobs.epochs}, loss {curve[-1]:.3f}", flush=True)
-    return Fitted(network.eval().cpu(), facts, batches * knobs.epochs, curve)
-
-
-def _tensors(
-    module: ModuleType,
-    options: Any,
-    facts: Any,
-    arrays: Sequence[npt.NDArray[Any]],
-    labels: Mapping[str, npt.NDArray[np.int64]],
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     rows = [module.prepare(array, options, facts) for array in arrays]
     inputs = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
-    return inputs, {target: torch.from_numpy(numbers) for target, numbers in labels.items()}
+    targets = {target: torch.from_numpy(numbers) for target, numbers in sorted(labels.items())}
+    torch.manual_seed(keyed_seed(seed, "pretrain", name))  # initial weights and dropout
+    network = module.Encoder(options, facts, knobs.width, knobs.dropout)
+    heads = nn.ModuleDict({target: nn.Linear(knobs.width, count) for target, count in sorted(classes.items())})
+    model = nn.ModuleDict({"network": network, "heads": heads}).to(device)
+    order = torch.Generator().manual_seed(keyed_seed(seed, "order", name))
+    optimiser, schedule, parts = _optimiser(model, len(arrays), knobs)
+    curve: list[float] = []
+    for epoch in range(1, knobs.epochs + 1):
+        total = 0.0
+        for chosen in torch.tensor_split(torch.randperm(len(arrays), generator=order), parts):
+            batch = module.augment({key: values[chosen] for key, values in inputs.items()}, order)
+            loss = _loss(model, _to(batch, device), _to({t: v[chosen] for t, v in targets.items()}, device))
+            _step(optimiser, schedule, loss)
+            total += loss.item() * len(chosen)
+        curve.append(round(total / len(arrays), 6))
+        _tell(name, epoch, knobs.epochs, curve[-1])
+    return Fitted(network.eval().cpu(), facts, parts * knobs.epochs, curve)
 
 
-def _even(order: Tensor, parts: int) -> tuple[Tensor, ...]:
-    """Batches of nearly one size: a last one of a single sample would have no variance to normalise by."""
-    return torch.tensor_split(order, parts)
+def _optimiser(
+    model: nn.Module, samples: int, knobs: Pretrain
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, int]:
+    """AdamW with its schedule, and the number of batches per epoch.
+
+    Batches are of nearly one size, at least 2: a last one of a single sample would have no variance to normalise by.
+    """
+    parts = min(math.ceil(samples / knobs.batch), max(1, samples // 2))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, knobs.learning_rate, total_steps=parts * knobs.epochs, pct_start=RISING
+    )
+    return optimiser, schedule, parts
+
+
+def _to(tensors: Batch, device: str) -> Batch:
+    return {key: values.to(device) for key, values in tensors.items()}
+
+
+def _step(optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler, loss: Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    schedule.step()
+
+
+def _tell(name: str, epoch: int, epochs: int, loss: float) -> None:
+    """Print about ten lines in all, and stop where there is nothing left to learn from.
+
+    Raises:
+        ContractBroken: the loss is no finite number.
+    """
+    if not math.isfinite(loss):
+        raise ContractBroken(f"modality {name}: the loss of epoch {epoch} is {loss}: lower pretrain.learning_rate")
+    if epoch % max(1, epochs // 10) == 0 or epoch == epochs:
+        print(f"{name}: epoch {epoch} of {epochs}, loss {loss:.3f}", flush=True)
 
 
 def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
@@ -109,10 +128,12 @@ def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
     return torch.where(there, tokens, 0).sum(1) / there.sum(1).clamp(min=1)
 
 
-def _loss(heads: nn.ModuleDict, vectors: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+def _loss(model: nn.ModuleDict, batch: Batch, targets: Batch) -> Tensor:
     """Cross-entropy summed over the targets; a sample counts where it is labelled."""
-    total = torch.zeros((), device=vectors.device)
-    for target, numbers in sorted(targets.items()):
+    vectors = pooled(model["network"](batch), batch["mask"])
+    total = vectors.sum() * 0  # a batch without a label has a gradient too: none
+    for target, numbers in targets.items():
         if bool((numbers != UNLABELLED).any()):
-            total = total + functional.cross_entropy(heads[target](vectors), numbers, ignore_index=UNLABELLED)
+            head = model["heads"][target]  # type: ignore[index]
+            total = total + functional.cross_entropy(head(vectors), numbers, ignore_index=UNLABELLED)
     return total

@@ -18,12 +18,36 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from tasks.errors import ContractBroken
+from tasks.errors import ContractBroken, WrongValue
 
 
 def kind_module(kind: str) -> ModuleType:
     """The module of a kind. Its name has been checked by `tasks.params`."""
     return import_module(f"tasks.profile.{kind}")
+
+
+def require_at_least(options: object, **lowest: int) -> None:
+    """Check the range of whole-numbered options.
+
+    Raises:
+        WrongValue: one is below its lowest value.
+    """
+    for name, low in lowest.items():
+        value = getattr(options, name)
+        if value < low:
+            raise WrongValue(f"option {name} must be at least {low}, got {value}")
+
+
+def require_positive(options: object, *names: str) -> None:
+    """Check options that are lengths or rates.
+
+    Raises:
+        WrongValue: one is 0, negative or NaN.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if not value > 0:
+            raise WrongValue(f"option {name} must be above 0, got {value}")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
-from tasks.profile import refusing, signed64
+from tasks.profile import refusing, require_at_least, require_positive, signed64
 
 FORMATS = frozenset({"WAV", "WAVEX", "FLAC", "OGG"})
 MEASURES = ("rms", "peak", "zero_crossings_hz")
@@ -31,6 +31,11 @@ class Options:
     bands: int = 32  # mel bands of the spectrogram
     window_s: float = 0.032  # length of a spectrum's window
     hop_s: float = 0.01  # from one spectrum to the next
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        require_at_least(self, sample_rate_hz=1, max_values=1, bands=1)
+        require_positive(self, "max_s", "window_s", "hop_s")
 
 
 def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:

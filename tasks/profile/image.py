@@ -3,13 +3,14 @@
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from tasks.errors import ContractBroken
-from tasks.profile import refusing, signed64
+from tasks.profile import refusing, require_at_least, signed64
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 MEASURES = ("brightness", "contrast")
@@ -22,8 +23,12 @@ class Options:
     """What an image modality may be told in params.yaml."""
 
     side_px: int = 32  # every image is resized to side_px x side_px
-    channels: int = 1  # 1: grey, 3: RGB
+    channels: Literal[1, 3] = 1  # 1: grey, 3: RGB
     max_px: int = 16_000_000  # an image with more pixels is refused before it is decoded
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        require_at_least(self, side_px=8, max_px=1)
 
 
 def decode(data: bytes, options: Options) -> npt.NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.errors import ContractBroken
+from tasks.errors import ContractBroken, WrongValue
 from tasks.profile import refusing
 
 MEASURES = ("filled_share",)
@@ -23,6 +23,12 @@ class Options:
 
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse to be made of nothing, or of one column twice."""
+        columns = self.numbers + self.categories
+        if not columns or len(set(columns)) != len(columns):
+            raise WrongValue(f"options numbers and categories must name at least one column, each once; got {list(columns)}")
 
 
 def decode(data: bytes, options: Options) -> npt.NDArray[np.float64]:
@@ -45,7 +51,7 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float64]:
     categories = [_category(_cell(row, column)) for column in options.categories]
     array = np.array(numbers + categories, dtype=np.float64)
     if np.isnan(array).all():
-        raise ContractBroken(f"row without a filled cell in {', '.join(options.numbers + options.categories) or 'no column'}")
+        raise ContractBroken(f"row without a filled cell in {', '.join(options.numbers + options.categories)}")
     return array
 
 

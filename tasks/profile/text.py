@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
+from tasks.profile import require_at_least
 
 MEASURES = ("chars", "words", "letters_share")
 TOO_SHORT = 40  # letters and digits: two people write the same short text without copying
@@ -20,6 +21,10 @@ class Options:
     max_chars: int = 256  # what comes later in a text is not used
     max_bytes: int = 1_000_000  # a longer text is refused before it is decoded
     vocabulary: int = 1024  # the commonest pieces (1 to 4 characters) of the training texts
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        require_at_least(self, max_chars=1, max_bytes=1, vocabulary=1)
 
 
 def decode(data: bytes, options: Options) -> npt.NDArray[np.int32]:

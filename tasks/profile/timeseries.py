@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
-from tasks.profile import refusing, signed64
+from tasks.profile import refusing, require_at_least, require_positive, signed64
 
 MEASURES = ("steps", "mean", "deviation", "lowest", "highest")
 NPY, PARQUET = b"\x93NUMPY", b"PAR1"
@@ -22,6 +22,11 @@ class Options:
     rate_hz: float = 1.0
     max_steps: int = 100_000  # a longer series is refused before it is read
     bands: int = 12  # frequency bands of the spectral branch
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        require_at_least(self, channels=1, max_steps=1, bands=1)
+        require_positive(self, "rate_hz")
 
 
 def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ from tasks.measures import Tally, standard_error
 
 RULE = (
     "the simplest candidate whose score on validation data is within one clustered standard error, of the paired difference,"
-    " of the best one's; simple to complex: one modality alone, late averaging, logistic regression, fusions by parameters"
+    " of the best one's and below no simpler one's; simple to complex: one modality alone, late averaging, logistic regression, fusions by parameters"
 )
 ORDER = ("alone", "late", "logistic", "fusion")
 
@@ -41,14 +41,18 @@ def choose(candidates: Mapping[str, Judged]) -> tuple[str, dict[str, Choice]]:
 
     The candidates were scored on the same samples, so what is uncertain is the *difference* to the best, not the best's
     score: its standard error leaves out what makes a sample easy or hard for everyone. That is the narrower of the two,
-    so that a simple candidate is not taken for noise that both share.
+    so that a simple candidate is not taken for noise that both share. With few groups that error is itself uncertain, and
+    a candidate can be far behind yet within a large error of its own: one that a simpler one beats is never taken.
 
     Returns:
         the chosen name, and every candidate's standing.
     """
     names = sorted(candidates, key=lambda name: _rank(name, candidates[name]))
     best = max(names, key=lambda name: candidates[name].tally.value)  # the simplest of several best
-    standing = {name: _standing(candidates[name].tally, candidates[best].tally) for name in names}
+    standing: dict[str, Choice] = {}
+    for name in names:
+        floor = max((choice.score for choice in standing.values()), default=0.0)
+        standing[name] = _standing(candidates[name].tally, candidates[best].tally, floor)
     return next(name for name in names if standing[name].eligible), standing
 
 
@@ -56,7 +60,7 @@ def _rank(name: str, candidate: Judged) -> tuple[int, int, str]:
     return ORDER.index(candidate.kind), candidate.parameters, name
 
 
-def _standing(mine: Tally, best: Tally) -> Choice:
+def _standing(mine: Tally, best: Tally, floor: float) -> Choice:
     lead = best.minus(mine)
     error = standard_error(lead)
-    return Choice(mine.value, error, lead.value <= error)
+    return Choice(mine.value, error, lead.value <= error and mine.value >= floor)

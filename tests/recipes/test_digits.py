@@ -72,7 +72,7 @@ def tones(batch: Path, row: Row) -> npt.NDArray[np.float64]:
 def features(batch: Path) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.int64], list[str]]:
     """Features of the complete cases by modality, their labels and groups."""
     complete = [r for r in rows(batch) if r["image_file_name"] and r["audio_file_name"] and r["text"]]
-    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), max_features=600)
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), max_features=300)
     spelled = letters.fit_transform([r["text"].lower() for r in complete]).toarray()
     found = {
         "image": np.stack([pixels(batch, r) for r in complete]),
@@ -84,7 +84,7 @@ def features(batch: Path) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArr
 
 def accuracy(x: npt.NDArray[np.float64], y: npt.NDArray[np.int64], test: npt.NDArray[np.bool_], strength: float) -> float:
     scale = StandardScaler().fit(x[~test])
-    model = LogisticRegression(C=strength, max_iter=300).fit(scale.transform(x[~test]), y[~test])
+    model = LogisticRegression(C=strength, max_iter=200).fit(scale.transform(x[~test]), y[~test])
     return float(model.score(scale.transform(x[test]), y[test]))
 
 

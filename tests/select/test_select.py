@@ -43,6 +43,26 @@ def test_what_all_find_hard_does_not_make_a_worse_candidate_eligible():
     assert choose({"mean": best, "late": worse})[0] == "mean"
 
 
+def test_what_a_simpler_candidate_beats_is_never_taken():
+    def grouped(kind, parameters, wrong):
+        """Five groups of twenty; `wrong` errors in each."""
+        predicted = np.concatenate([np.arange(20) < number for number in wrong]).astype(np.int64)
+        sums = tally("accuracy", np.zeros(100, np.int64), predicted, np.repeat(np.arange(5), 20).astype(object), 2)
+        return Judged(kind, parameters, sums)
+
+    candidates = {
+        "alone-a": grouped("alone", 1, (6, 6, 5, 6, 6)),  # surely behind the best
+        "late": grouped("late", 2, (20, 18, 0, 0, 2)),  # behind it too, but its errors sit in two groups
+        "mean": grouped("fusion", 9, (4, 4, 4, 4, 4)),
+    }
+    selected, standing = choose(candidates)
+    assert standing["late"].score < standing["alone-a"].score
+    assert not standing["alone-a"].eligible
+    lead = standing["mean"].score - standing["late"].score
+    assert lead <= standing["late"].se_of_difference
+    assert (selected, standing["late"].eligible) == ("mean", False)
+
+
 def test_simple_comes_before_small_and_names_break_ties():
     same = {
         "mean": judged("fusion", 1, [0]),

@@ -1,0 +1,107 @@
+"""What Airflow's processes see: settings, and secrets that are made once."""
+
+import base64
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import yaml
+
+from tasks.contracts import write_bytes
+from tasks.embedded.sample import landing_of
+from tasks.run.settings import Settings
+
+USER = "nightloom"
+AT_ONCE = 2  # tasks
+
+
+def environment(s: Settings, root: Path, port: int) -> dict[str, str]:
+    """What Airflow's processes, and so its tasks, see. Airflow settings of the caller's shell are left out.
+
+    Args:
+        s: where things are.
+        root: the checkout, below which a relative landing folder is.
+        port: of the API server.
+    """
+    home = s.home / "airflow"
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW_", "PYTHONPATH", "GIT_"))}
+    local = ",".join(filter(None, [kept.get("NO_PROXY", kept.get("no_proxy", "")), "127.0.0.1", "localhost"]))
+    venv = str(Path(sys.executable).parent)
+    return {
+        **kept,
+        "PATH": os.pathsep.join([venv, kept.get("PATH", os.defpath)]),
+        "PYTHONPATH": str(s.home / "deployed"),
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": local,
+        "no_proxy": local,
+        "NIGHTLOOM_HOME": str(s.home),
+        "NIGHTLOOM_LANDING": landing(s, root),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "AIRFLOW_HOME": str(home),
+        **{f"AIRFLOW__{key}": value for key, value in _options(s, home, port).items()},
+    }
+
+
+def landing(s: Settings, root: Path) -> str:
+    """The landing zone that the deployed commit names; a relative one is below the checkout."""
+    params = yaml.safe_load((s.home / "deployed" / "params.yaml").read_text()) or {}
+    place = s.landing or landing_of(params)
+    return place if "://" in place else str(root / place)
+
+
+def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
+    own = secret_values(home)
+    return {
+        "CORE__DAGS_FOLDER": str(s.home / "deployed" / "dags"),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": str(AT_ONCE),  # one worker process each; Airflow's own default is 32
+        "CORE__FERNET_KEY": own["fernet"],
+        "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "API__HOST": "127.0.0.1",
+        "API__PORT": str(port),
+        "API__BASE_URL": f"http://127.0.0.1:{port}",
+        "API__WORKERS": "1",
+        "API__SECRET_KEY": own["session"],
+        "API_AUTH__JWT_SECRET": own["jwt"],
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # s, to see a DAG file that is new
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",  # s, to read a known one again
+        "LOGGING__BASE_LOG_FOLDER": str(s.home / "logs" / "tasks"),
+        "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(s.home / "logs" / "dags"),
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # s
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",  # s, until a task whose worker was killed is tried again
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def secret_values(home: Path) -> dict[str, str]:
+    """The keys that Airflow signs and encrypts with, made once, readable by their owner alone."""
+    path = home / "secrets.json"
+    if not path.is_file():
+        names = ("fernet", "jwt", "session")
+        made = {name: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() for name in names}
+        _write_private(path, made)
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def password(home: Path) -> str:
+    """The generated login of the UI and the API, made once."""
+    path = home / "passwords.json"
+    if not path.is_file():
+        _write_private(path, {USER: secrets.token_urlsafe(16)})
+    return str(json.loads(path.read_text())[USER])
+
+
+def _write_private(path: Path, content: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)  # before there is anything to read
+    write_bytes(path, json.dumps(content).encode())
+    path.chmod(0o600)

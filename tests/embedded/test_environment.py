@@ -1,0 +1,54 @@
+"""What Airflow's processes see."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tasks.embedded import environment
+from tasks.embedded.deploy import deploy
+from tasks.run.settings import Settings, settings
+from tests.embedded.conftest import PARAMS, commit
+
+
+def test_everything_is_on_loopback_and_below_the_home(checkout: Path, s: Settings) -> None:
+    deploy(checkout, s)
+    seen = environment.environment(s, checkout, 8123)
+    assert seen["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert seen["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8123/execution/"
+    assert "127.0.0.1" in seen["NO_PROXY"]
+    for key in ("AIRFLOW_HOME", "AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW__LOGGING__BASE_LOG_FOLDER", "PYTHONPATH"):
+        assert Path(seen[key]).is_relative_to(s.home), key
+    assert seen["NIGHTLOOM_LANDING"] == str(checkout / "data/0_landing")
+
+
+def test_settings_of_another_airflow_do_not_leak_in(checkout: Path, s: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", "cat elsewhere")
+    deploy(checkout, s)
+    seen = environment.environment(s, checkout, 8123)
+    assert seen["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD" not in seen
+
+
+def test_the_landing_zone_is_the_deployed_one_or_the_environment_s(
+    checkout: Path, s: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(checkout, "params.yaml", PARAMS + "ingest: {landing: s3://bucket/nights}\n")
+    deploy(checkout, s)
+    assert environment.landing(s, checkout) == "s3://bucket/nights"
+    monkeypatch.setenv("NIGHTLOOM_LANDING", "mine")
+    assert environment.landing(settings(), checkout) == str(checkout / "mine")
+
+
+def test_secrets_are_made_once_and_are_their_owners_alone(tmp_path: Path) -> None:
+    home = tmp_path / "airflow"
+    first = (environment.secret_values(home), environment.password(home))
+    assert (environment.secret_values(home), environment.password(home)) == first
+    assert len({*first[0].values(), first[1]}) == 4
+    assert len(first[1]) >= 20
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    for name in ("secrets.json", "passwords.json"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+    other = environment.secret_values(tmp_path / "other")
+    assert not set(other.values()) & set(first[0].values())

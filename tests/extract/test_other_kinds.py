@@ -1,0 +1,69 @@
+"""Preparation of images, texts and rows of tables."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tasks.extract import image, tabular, text
+from tasks.profile.image import Options as ImageOptions
+from tasks.profile.tabular import Options as TabularOptions
+from tasks.profile.tabular import identity
+from tasks.profile.text import Options as TextOptions
+from tasks.profile.text import decode
+
+
+@pytest.mark.parametrize("side", [2, 4, 7, 8, 13])
+def test_areas_average_like_a_box_of_any_size(side):
+    line = torch.randn(1, 1, side)
+    fine = functional.interpolate(line, size=side * 4, mode="nearest")  # each place four times: 4 equal stretches of `side`
+    expected = fine.view(4, side).mean(dim=1)
+    torch.testing.assert_close(torch.from_numpy(image.areas(side)) @ line[0, 0], expected)
+
+
+def test_pixels_are_standardised_by_the_training_pixels():
+    arrays = list(np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), dtype=np.uint8))
+    options = ImageOptions(side_px=8)
+    facts = image.fit_facts(arrays, options)
+    pixels = np.stack([image.prepare(array, options, facts)["pixels"] for array in arrays])
+    assert pixels.shape == (6, 1, 8, 8)
+    assert pixels.mean() == pytest.approx(0, abs=1e-6)
+    assert pixels.std() == pytest.approx(1, abs=1e-6)
+
+
+def test_pieces_of_a_word_know_its_ends():
+    assert set(text.pieces("Ab c")) == {"<", "a", "b", ">", "<a", "ab", "b>", "<ab", "ab>", "<ab>", "c", "<c", "c>", "<c>"}
+
+
+def test_the_vocabulary_holds_the_commonest_pieces_and_no_order_matters():
+    texts = [decode(t.encode(), TextOptions()) for t in ("aa", "ab", "ac")]
+    options = TextOptions(vocabulary=4)
+    assert text.fit_facts(texts, options) == text.fit_facts(texts[::-1], options) == {"vocabulary": ["<", "<a", ">", "a"]}
+
+
+def test_words_are_dealt_to_four_tokens_and_new_pieces_share_a_number():
+    options = TextOptions()
+    facts = {"vocabulary": ["<", "a"]}
+    row = text.prepare(decode("a b".encode(), options), options, facts)
+    np.testing.assert_array_equal(row["mask"], [True, True, False, False])
+    assert row["pieces"][0, :6].tolist() == [2, 3, 1, 1, 1, 1]  # < a > <a a> <a>
+    assert (row["pieces"][2:] == text.NOTHING).all()
+    many = text.prepare(decode(b"one two three four five six seven", options), options, facts)
+    assert many["mask"].all()
+
+
+def test_gaps_and_unknown_categories_have_places_of_their_own():
+    options = TabularOptions(numbers=("a", "b"), categories=("c",))
+    table = [np.array([1.0, np.nan, identity("x")]), np.array([3.0, np.nan, identity("y")])]
+    facts = tabular.fit_facts(table, options)
+    assert (facts["mean"], facts["deviation"]) == ([2.0, 0.0], [1.0, 1.0])
+    x, y = (2 + sorted([identity("x"), identity("y")]).index(identity(name)) for name in "xy")
+    for cells, numbers, place in [
+        ([3.0, np.nan, identity("x")], [1, 0, 0, 1], x),
+        ([np.nan, 0.5, identity("y")], [0, 0.5, 1, 0], y),
+        ([2.0, 9e29, np.nan], [0, tabular.CLIP, 0, 0], 0),
+        ([2.0, 0.0, identity("new")], [0, 0, 0, 0], 1),
+    ]:
+        row = tabular.prepare(np.array(cells), options, facts)["row"]
+        np.testing.assert_array_equal(row[:4], np.array(numbers, dtype=np.float32))
+        assert row[4:].tolist() == [float(place == i) for i in range(4)]

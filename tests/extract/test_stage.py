@@ -1,0 +1,94 @@
+"""The stages profile and extract on a small night."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.contracts import FEATURES, PROFILES, RAW, folder_digest, read_features
+from tasks.errors import ContractBroken, NoData
+from tasks.extract.__main__ import extract
+from tasks.params import KINDS
+from tasks.pretrain.__main__ import pretrain
+from tasks.profile.__main__ import profile
+from tests.extract.raw import rows, write_params, write_raw
+
+
+@pytest.fixture
+def night(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = rows("text", 50)
+    made[4]["data"] = b"\xff"
+    write_params("text")
+    write_raw(made)
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_night_of_any_kind_goes_through(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params(kind, epochs=1)
+    write_raw(rows(kind, 40))
+    for stage in (profile, pretrain, extract):
+        stage("thing")
+    table = pq.read_table(PROFILES / "thing.parquet")
+    assert table["ok"].to_pylist() == [True] * 40
+    assert read_features(FEATURES / "thing/night-000.safetensors").mask[:, 0].all()
+
+
+def test_profiles_hold_a_row_per_raw_row_and_the_reason(night, capsys):
+    profile("thing")
+    table = pq.read_table(PROFILES / "thing.parquet").to_pandas()
+    assert table["sample_id"].tolist() == [row["sample_id"] for row in night]
+    assert table["ok"].sum() == 49
+    assert "not UTF-8" in table["reason"][4]
+    assert table["chars"].isna().sum() == 1
+    assert "work decoded=50" in capsys.readouterr().out
+
+
+def test_features_follow_the_raw_rows(night, capsys):
+    pretrain("thing")
+    capsys.readouterr()
+    extract("thing")
+    assert "work decoded=50" in capsys.readouterr().out
+    ids = pq.read_table(FEATURES / "thing/ids.parquet").to_pandas()
+    assert ids["sample_id"].tolist() == [row["sample_id"] for row in night]
+    assert ids["stem"].tolist() == ["night-000"] * 30 + ["night-001"] * 20
+    assert ids["row"].tolist() == [*range(30), *range(20)]
+    first, second = (read_features(FEATURES / f"thing/night-00{number}.safetensors") for number in (0, 1))
+    assert (len(first.tokens), len(second.tokens)) == (30, 20)
+    np.testing.assert_array_equal(np.flatnonzero(~first.mask.any(axis=1)), [4])
+
+
+def test_the_same_night_makes_the_same_bytes(night):
+    pretrain("thing")
+    extract("thing")
+    before = folder_digest(FEATURES / "thing")
+    extract("thing")
+    assert folder_digest(FEATURES / "thing") == before
+
+
+def test_how_rows_are_cut_into_partitions_changes_no_features(night):
+    pretrain("thing")
+    extract("thing")
+    whole = [read_features(FEATURES / f"thing/night-00{n}.safetensors").tokens for n in range(2)]
+    write_raw(night, per_partition=7)
+    extract("thing")
+    again = [read_features(path).tokens for path in sorted((FEATURES / "thing").glob("*.safetensors"))]
+    assert len(again) == 8
+    np.testing.assert_array_equal(np.concatenate(again), np.concatenate(whole))
+
+
+@pytest.mark.parametrize("stage", [profile, pretrain, extract])
+def test_a_changed_partition_is_refused_and_nothing_is_left_behind(night, stage, tmp_path):
+    pretrain("thing")
+    path = RAW / "thing/night-000.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    before = folder_digest(tmp_path / "data")
+    with pytest.raises(ContractBroken, match="not the file that was ingested"):
+        stage("thing")
+    assert folder_digest(tmp_path / "data") == before
+
+
+def test_without_an_encoder_extract_says_what_to_do(night):
+    with pytest.raises(NoData, match=r"encoder\.json is not here"):
+        extract("thing")
