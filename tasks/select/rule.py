@@ -7,7 +7,8 @@ from tasks.measures import Tally, standard_error
 
 RULE = (
     "the simplest candidate whose score on validation data is within one clustered standard error, of the paired difference,"
-    " of the best one's and below no simpler one's; simple to complex: one modality alone, late averaging, logistic regression, fusions by parameters"
+    " of the best one's and below no simpler one's; simple to complex: one modality alone, late averaging, logistic"
+    " regression, fusions by parameters"
 )
 ORDER = ("alone", "late", "logistic", "fusion")
 

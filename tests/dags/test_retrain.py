@@ -26,7 +26,12 @@ HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("home")
-    environment = {**os.environ, "AIRFLOW_HOME": str(home), "NIGHTLOOM_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "NIGHTLOOM_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
     done = subprocess.run(
         [sys.executable, "-c", PARSE.format(heavy=HEAVY)], env=environment, capture_output=True, text=True, check=True
     )

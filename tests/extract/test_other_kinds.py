@@ -44,7 +44,7 @@ def test_the_vocabulary_holds_the_commonest_pieces_and_no_order_matters():
 def test_words_are_dealt_to_four_tokens_and_new_pieces_share_a_number():
     options = TextOptions()
     facts = {"vocabulary": ["<", "a"]}
-    row = text.prepare(decode("a b".encode(), options), options, facts)
+    row = text.prepare(decode(b"a b", options), options, facts)
     np.testing.assert_array_equal(row["mask"], [True, True, False, False])
     assert row["pieces"][0, :6].tolist() == [2, 3, 1, 1, 1, 1]  # < a > <a a> <a>
     assert (row["pieces"][2:] == text.NOTHING).all()

@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,8 +89,8 @@ def test_the_card_tells_what_was_done():
 def test_the_seed_matters():
     write_params("text")
     before = fitted(rows("text"))
-    params = json.loads(open("params.yaml").read())
-    open("params.yaml", "w").write(json.dumps(params | {"seed": 1}))
+    path = Path("params.yaml")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seed": 1}))
     assert fitted(rows("text")) != before
 
 
@@ -122,7 +123,7 @@ def test_too_few_samples_are_refused():
 
 
 def test_a_loss_that_explodes_ends_the_stage():
-    write_params("tabular", learning_rate=1e30)
+    write_params("tabular", learning_rate=10**30)
     with pytest.raises(ContractBroken, match=r"the loss of epoch \d is .*lower pretrain.learning_rate"):
         fitted(rows("tabular"))
 
