@@ -8,13 +8,13 @@ Every modality is optional at prediction: what is not given is missing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tasks.contracts import Features, read_json
 from tasks.errors import ContractBroken, NoData, UnknownName
-from tasks.extract import load_encoder
+from tasks.extract import Loaded, load_encoder
 from tasks.params import KINDS, NAME
 from tasks.train import Candidate, load_candidate
 from tasks.train.neural import Probabilities
@@ -31,12 +31,14 @@ class Bundle:
         kinds: modality -> kind.
         targets: target -> names of its classes, in the order of the probabilities.
         candidate: the fitted head.
+        encoders: those that were needed so far, loaded once.
     """
 
     folder: Path
     kinds: dict[str, str]
     targets: dict[str, tuple[str, ...]]
     candidate: Candidate
+    encoders: dict[str, Loaded] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -90,7 +92,9 @@ class Bundle:
     def encode(self, modality: str, items: Sequence[bytes | None]) -> Features:
         """Features of one modality by the bundle's own encoder, row by row."""
         self._check_names([modality])
-        features: Features = load_encoder(self.folder / "encoders" / modality).encode(list(items))
+        if modality not in self.encoders:
+            self.encoders[modality] = load_encoder(self.folder / "encoders" / modality)
+        features: Features = self.encoders[modality].encode(list(items))
         return features
 
     def _check_names(self, names: Sequence[str] | Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """A bundle predicts from raw inputs, needs no modality in particular, and is refused when anything in it is foreign."""
 
+import contextlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,20 @@ from tests.planted import Decoder, plant
 PLAIN = Path("data/5_models/candidates/plain")
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    with contextlib.chdir(folder):
+        plant(epochs=4)
+        train("plain")
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def night(tmp_path, monkeypatch):
+def night(tmp_path, monkeypatch, fitted):
+    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tasks.bundle, "load_encoder", Decoder)
-    plant(epochs=4)
-    train("plain")
     bundled("logistic")
 
 

@@ -9,7 +9,6 @@ A file per kind, found by its name. Each has
     Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,11 +28,11 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tasks.contracts import Features, read_json, write_bytes, write_json
-from tasks.errors import ContractBroken
+from tasks.errors import ContractBroken, NoData
 from tasks.params import KINDS
 from tasks.profile import kind_module
 
-BATCH = 64  # samples that go through the network together; always filled up, so that neighbours do not change a sample's bytes
+BATCH = 16  # samples that go through the network together; always filled up, so that neighbours do not change a sample's bytes
 
 
 def network_module(kind: str) -> ModuleType:
@@ -159,23 +158,23 @@ def load_encoder(folder: Path) -> Loaded:
         NoData: a file is absent.
         ContractBroken: the files are not an encoder, or the weights are not those of its network.
     """
-    raw = read_json(folder / "encoder.json")
+    raw, path = read_json(folder / "encoder.json"), folder / "weights.safetensors"
+    if not path.is_file():
+        raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro` the stage that makes it")
     try:
         card = Card(**raw)
         if card.kind not in KINDS:
             raise ValueError(f"kind {card.kind!r} is none of {', '.join(KINDS)}")
         network: nn.Module = network_module(card.kind).Encoder(_options(card), card.facts, card.width, 0.0)
-        network.load_state_dict(load_weights((folder / "weights.safetensors").read_bytes()), strict=True)
-    except (
-        TypeError,
-        KeyError,
-        ValueError,
-        RuntimeError,
-        OSError,
-        SafetensorError,
-        ImportError,
-        json.JSONDecodeError,
-    ) as error:
+        network.load_state_dict(load_weights(path.read_bytes()), strict=True)
+        _check_finite(network)
+    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
         text = " ".join(str(error).split())[:300]
         raise ContractBroken(f"{folder} holds no encoder that this code can load: {text}") from error
     return Loaded(card, network.eval())
+
+
+def _check_finite(network: nn.Module) -> None:
+    for name, tensor in network.state_dict().items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name} holds NaN or infinity")

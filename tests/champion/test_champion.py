@@ -1,5 +1,6 @@
 """The reigning models on tonight's samples: features reused or computed anew, classes aligned by name."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -33,13 +34,21 @@ PLAIN = Path("data/5_models/candidates/plain")
 OUT = REPORTS / "champion.parquet"
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    with contextlib.chdir(folder):
+        plant(epochs=4)
+        plant_raw()
+        train("plain")
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def night(tmp_path, monkeypatch):
+def night(tmp_path, monkeypatch, fitted):
+    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tasks.bundle, "load_encoder", Decoder)
-    plant(epochs=4)
-    plant_raw()
-    train("plain")
     for folder in (CHAMPION, ANCHOR):
         folder.mkdir(parents=True)
 

@@ -1,5 +1,7 @@
 """Scores on the test split against sklearn, paired gains, pictures with the same bytes twice."""
 
+import contextlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,21 @@ OUT = REPORTS / "evaluate"
 CANDIDATES = {"alone-audio", "alone-image", "alone-text", "late", "logistic", "concat", "mean"}
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    with contextlib.chdir(folder):
+        plant(epochs=8)
+        for name in ("concat", "mean", "plain"):
+            train(name)
+        select()
+    return folder
+
+
 @pytest.fixture
-def night(tmp_path, monkeypatch):
+def night(tmp_path, monkeypatch, fitted):
+    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    plant(epochs=8)
-    for name in ("concat", "mean", "plain"):
-        train(name)
-    select()
 
 
 @pytest.mark.usefixtures("night")

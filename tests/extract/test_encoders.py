@@ -152,3 +152,9 @@ def test_a_card_that_does_not_fit_is_refused(folder, change, reason):
 def test_an_absent_encoder_is_told(tmp_path):
     with pytest.raises(NoData, match=r"encoder\.json is not here"):
         load_encoder(tmp_path)
+
+
+def test_absent_weights_are_told(folder):
+    (folder / "weights.safetensors").unlink()
+    with pytest.raises(NoData, match=r"weights\.safetensors is not here"):
+        load_encoder(folder)

@@ -1,5 +1,7 @@
 """The rule on hand-made scores, and the bundle that it leads to."""
 
+import contextlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +76,20 @@ def test_simple_comes_before_small_and_names_break_ties():
     assert choose({name: body for name, body in same.items() if "alone" not in name})[0] == "late"
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    with contextlib.chdir(folder):
+        plant(epochs=8)
+        for name in ("concat", "mean", "plain"):
+            train(name)
+    return folder
+
+
 @pytest.fixture
-def night(tmp_path, monkeypatch):
+def night(tmp_path, monkeypatch, fitted):
+    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    plant(epochs=8)
-    for name in ("concat", "mean", "plain"):
-        train(name)
 
 
 @pytest.mark.usefixtures("night")

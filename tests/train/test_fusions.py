@@ -135,6 +135,15 @@ def test_attention_tells_the_order_of_tokens():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "squares", "widths"),
+    [("mean", 2, 4), ("concat", 4, 6), ("product", 2 * 4, 2 * 3 + 2 * 2 + 1), ("attention", 9, 14)],
+)
+def test_the_number_of_parameters_is_the_documented_one(name, squares, widths):
+    made = FUSIONS[name](NAMES, WIDTH, heads=2)
+    assert sum(p.numel() for p in made.parameters()) == squares * WIDTH**2 + widths * WIDTH
+
+
 def test_heads_must_divide_the_width():
     with pytest.raises(WrongValue, match=r"multiple of train\.heads, got 8 and 3"):
         Attention(NAMES, 8, heads=3)

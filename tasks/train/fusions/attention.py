@@ -21,7 +21,7 @@ class Attention(nn.Module):
     ACL 2019: nothing needs to be aligned. A pre-norm layer read at its class token needs that token's row alone, so only
     the row is computed: the same function at a cost linear, not quadratic, in the number of tokens.
 
-    Parameters: 8 width² + (M + 12) width or so for M modalities. Cost per sample: O(all tokens · width²).
+    Parameters: 9 width² + (M + 11) width for M modalities. Cost per sample: O(all tokens · width²).
     """
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float = 0.0, heads: int = 1) -> None:
