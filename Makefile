@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test check reproduce figures clean
+.PHONY: help install run up test check reproduce figures lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -46,6 +46,12 @@ reproduce: $(STAMP) ## VERSION=v1.0.0: make a version again from nothing, and co
 
 figures: $(STAMP) ## the sample scores for three seeds, measured here
 	@$(BIN)/python -m tests.figures sample
+
+# CUDA packages stay out of the lock: torch's own metadata brings them where they are wanted.
+lock: ## compile requirements.lock anew from pyproject.toml (needs uv)
+	@uv pip compile --quiet pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		--constraint requirements.lock | grep -vE '^(nvidia-|cuda-|triton)' > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
 
 clean: ## remove .venv and caches of tools; data, models and history stay
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
