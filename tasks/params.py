@@ -8,8 +8,6 @@ trigger form and before a run is opened.
 import dataclasses
 import hashlib
 import re
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -19,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from tasks.errors import ContractBroken, UnknownName, WrongValue
+from tasks.schema import build
 
 PARAMS = Path("params.yaml")
 KINDS = ("audio", "image", "tabular", "text", "timeseries")
@@ -88,7 +87,7 @@ class Pretrain:
     """How an encoder is fitted on the reference."""
 
     objective: Literal["supervised"] = "supervised"
-    epochs: int = 20
+    epochs: int = 30
     batch: int = 64
     learning_rate: float = 0.01
     weight_decay: float = 0.01
@@ -201,7 +200,7 @@ def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
         raise UnknownName("modality", modality, bodies)
     modalities = {name: _modality(name, body) for name, body in sorted(bodies.items()) if modality in (None, name)}
     targets = {name: _target(name, body) for name, body in _mapping(raw, "targets").items()}
-    params: Params = _build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
+    params: Params = build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_ranges(params)
     return params
 
@@ -227,7 +226,7 @@ def _modality(name: str, body: Any) -> Modality:
     if kind not in KINDS:
         raise UnknownName(f"kind in params.yaml: {where}.kind =", str(kind), KINDS)
     options = import_module(f"tasks.profile.{kind}").Options
-    return Modality(name, kind, _build(options, {k: v for k, v in body.items() if k != "kind"}, where))
+    return Modality(name, kind, build(options, {k: v for k, v in body.items() if k != "kind"}, where))
 
 
 def _target(name: str, body: Any) -> Target:
@@ -236,59 +235,8 @@ def _target(name: str, body: Any) -> Target:
     classes = body.get("classes")
     if isinstance(classes, list):  # YAML reads `0` as a number and `no` as a truth value; labels are text
         body = {**body, "classes": [str(item) for item in classes]}
-    target: Target = _build(Target, body, f"targets.{name}")
+    target: Target = build(Target, body, f"targets.{name}")
     return target
-
-
-def _build(cls: Any, raw: Mapping[str, Any], where: str) -> Any:
-    if not isinstance(raw, Mapping):
-        raise WrongValue(f"params.yaml: {where} must be a mapping, got {raw!r}")
-    hints = typing.get_type_hints(cls)
-    values = {}
-    for key, value in raw.items():
-        place = f"{where}.{key}" if where else str(key)
-        if key not in hints:
-            raise UnknownName(f"key in params.yaml: {place}; the name", str(key), hints)
-        values[key] = _value(hints[key], value, place)
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise WrongValue(f"params.yaml: {where}: {error}") from error
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    """Check one value against its annotation: nested dataclass, tuple, Literal, union, or a plain type."""
-    origin = typing.get_origin(kind)
-    if dataclasses.is_dataclass(kind):
-        return value if isinstance(value, kind) else _build(kind, value, where)  # type: ignore[arg-type]
-    if origin is Literal:
-        return _choice(typing.get_args(kind), value, where)
-    if origin is tuple:
-        return _list(typing.get_args(kind)[0], value, where)
-    if origin in (types.UnionType, typing.Union):
-        inner = next(k for k in typing.get_args(kind) if k is not type(None))
-        return None if value is None else _value(inner, value, where)
-    return _scalar(kind, value, where) if kind in (bool, int, float, str) else value
-
-
-def _choice(known: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value not in known:
-        raise WrongValue(f"params.yaml: {where} must be one of {', '.join(map(str, known))}, got {value!r}")
-    return value
-
-
-def _list(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise WrongValue(f"params.yaml: {where} must be a list, got {value!r}")
-    return tuple(_value(kind, item, f"{where}[{i}]") for i, item in enumerate(value))
-
-
-def _scalar(kind: type, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise WrongValue(f"params.yaml: {where} must be of type {kind.__name__}, got {value!r}")
-    return value
 
 
 def _check_ranges(params: Params) -> None:

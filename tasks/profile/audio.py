@@ -28,8 +28,8 @@ class Options:
     sample_rate_hz: int = 8000  # everything is resampled to it
     max_s: float = 1.0  # what comes later in a clip is not used
     max_values: int = 10_000_000  # a clip with more values (frames x channels) is refused before it is decoded
-    bands: int = 32  # mel bands of the spectrogram
-    window_s: float = 0.032  # length of a spectrum's window
+    bands: int = 40  # mel bands of the spectrogram
+    window_s: float = 0.05  # length of a spectrum's window
     hop_s: float = 0.01  # from one spectrum to the next
 
     def __post_init__(self) -> None:

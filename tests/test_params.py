@@ -1,0 +1,91 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.errors import ContractBroken, TasksError
+from tasks.params import FUSIONS, KINDS, check, keyed_seed, load
+
+GOOD: dict[str, Any] = {"modalities": {"a": {"kind": "text"}, "b": {"kind": "image", "side_px": 16}}, "targets": {"label": {}}}
+
+
+def changed(where: str, value: Any) -> dict[str, Any]:
+    """A copy of GOOD with one more key, `train.epochs` style."""
+    copy: dict[str, Any] = yaml.safe_load(yaml.safe_dump(GOOD))
+    *path, last = where.split(".")
+    place = copy
+    for word in path:
+        place = place.setdefault(word, {})
+    place[last] = value
+    return copy
+
+
+def test_what_is_left_out_has_its_default_and_what_is_said_holds() -> None:
+    params = check(changed("train.learning_rate", 1))
+    assert params.train.learning_rate == 1.0
+    assert isinstance(params.train.learning_rate, float)
+    assert params.train.epochs == check(GOOD).train.epochs
+    assert params.modalities["b"].options.side_px == 16
+    assert list(params.modalities) == ["a", "b"]
+
+
+def test_labels_that_yaml_reads_as_numbers_are_text() -> None:
+    assert check(changed("targets.label.classes", [0, 1])).targets["label"].classes == ("0", "1")
+
+
+def test_one_modality_can_be_read_alone() -> None:
+    assert list(check(GOOD, "b").modalities) == ["b"]
+    with pytest.raises(TasksError, match="unknown modality 'c'; known: a, b"):
+        check(GOOD, "c")
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        ("tran", {}, "unknown key in params.yaml: 'tran'; known: .*train"),
+        ("train.epoch", 3, "train.epoch; the name 'epoch'; known: .*epochs"),
+        ("train.epochs", "3", "train.epochs must be of type int, got '3'"),
+        ("train.epochs", True, "train.epochs must be of type int, got True"),
+        ("train.epochs", 0, "train.epochs must be at least 1, got 0"),
+        ("train", 3, "train must be a mapping, got 3"),
+        ("gate.metric", "accurcy", "gate.metric must be one of accuracy, macro_f1, got 'accurcy'"),
+        ("gate.target", "x", "unknown target in params.yaml: gate.target = 'x'; known: label"),
+        ("fusions", ["mean", "blend"], f"unknown fusion in params.yaml: 'blend'; known: {', '.join(FUSIONS)}"),
+        ("fusions", ["mean", "mean"], "fusions names one twice"),
+        ("fusions", "mean", "fusions must be a list, got 'mean'"),
+        ("modalities.a.kind", "smell", f"modalities.a.kind = 'smell'; known: {', '.join(KINDS)}"),
+        ("modalities.a.side", 3, "modalities.a.side; the name 'side'; known: "),
+        ("modalities.A", {"kind": "text"}, "modalities.A is no usable name"),
+        ("modalities.group", {"kind": "text"}, "modalities.group is no usable name"),
+        ("modalities.label", {"kind": "text"}, "label cannot be a modality and a target"),
+        ("targets", {}, "targets must be a mapping with at least one entry"),
+        ("split.val", 0.9, "val . split.test must be below 1"),
+        ("split.fold", 5, "split.fold must be 0 … 4, got 5"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(where: str, value: Any, message: str) -> None:
+    with pytest.raises(TasksError, match=message):
+        check(changed(where, value))
+
+
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(ContractBroken, match="is not here: run from the repository's root"):
+        load(path)
+    path.write_text("[1, 2")
+    with pytest.raises(ContractBroken, match="is not YAML"):
+        load(path)
+    path.write_text("[1, 2]")
+    with pytest.raises(ContractBroken, match="must hold a mapping, got list"):
+        load(path)
+
+
+def test_seeds_are_keyed_by_name() -> None:
+    assert keyed_seed(0, "init", "audio") == keyed_seed(0, "init", "audio")
+    assert len({keyed_seed(0, "init", "audio"), keyed_seed(1, "init", "audio"), keyed_seed(0, "init", "image")}) == 3
+
+
+def test_the_params_in_this_repository_are_good() -> None:
+    for path in (Path("params.yaml"), *Path("data/recipes").glob("*/params.yaml")):
+        assert load(path).modalities
