@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 from tasks.errors import EnvironmentDiffers, TasksError
 
@@ -54,7 +54,7 @@ def check_environment(lock: Path = LOCK) -> None:
     """Compare the installed packages with the lock file.
 
     Raises:
-        EnvironmentDiffers: a package is absent or has another version than the lock says. A local build suffix
+        EnvironmentDiffers: there is no lock file, or a line of it is no requirement; a package is absent or has another version than the lock says. A local build suffix
             (`2.13.0+cpu`) is no difference: it names the hardware, not the release.
     """
     if not lock.is_file():
@@ -71,7 +71,7 @@ def differences(lines: Iterable[str]) -> Iterable[str]:
         text = re.sub(r"\s*(#.*)?$", "", line)
         if not text:
             continue
-        wanted = Requirement(text)
+        wanted = _requirement(text)
         if wanted.marker is not None and not wanted.marker.evaluate():
             continue
         try:
@@ -81,6 +81,15 @@ def differences(lines: Iterable[str]) -> Iterable[str]:
             continue
         if installed not in wanted.specifier:
             yield f"{wanted.name} is {installed} (lock: {wanted.specifier})"
+
+
+def _requirement(text: str) -> Requirement:
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        raise EnvironmentDiffers(
+            f"{text!r} in {LOCK} is no requirement such as numpy==2.3.5: `git checkout -- {LOCK}`"
+        ) from error
 
 
 def count(**work: int) -> None:

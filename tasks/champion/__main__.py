@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
 
 from tasks.bundle import Bundle
 from tasks.champion.features import features_for
@@ -15,6 +14,7 @@ from tasks.contracts import ANCHOR, CHAMPION, REPORTS, folder_digest, probabilit
 from tasks.errors import NoData
 from tasks.params import load
 from tasks.stage import count, enter
+from tasks.steady import steady
 from tasks.train.inputs import read_classes, read_samples_of
 
 WHO = {"champion": CHAMPION, "anchor": ANCHOR}
@@ -29,8 +29,6 @@ def champion() -> None:
         ContractBroken: a bundle is damaged.
         NoData: raw partitions that a bundle's own encoder needs are absent.
     """
-    torch.set_num_threads(load().threads)
-    torch.use_deterministic_algorithms(True)
     classes, samples = read_classes(), read_samples_of(["test"])
     answers: dict[str, tuple[Aligned, int]] = {}
     tables = [empty(classes)]
@@ -40,7 +38,8 @@ def champion() -> None:
         if any(folder.iterdir()):
             digest = folder_digest(folder)
             if digest not in answers:  # the anchor often is the champion
-                answers[digest] = predict(folder, samples, classes)
+                with steady(load().threads):
+                    answers[digest] = predict(folder, samples, classes)
             tables.append(table_of(who, samples, answers[digest][0], classes))
     write_parquet(REPORTS / "champion.parquet", pa.concat_tables(tables).combine_chunks())
     encoded = sum(number for _, number in answers.values())

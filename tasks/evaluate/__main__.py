@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
-from threadpoolctl import threadpool_limits
 
 from tasks.contracts import CANDIDATES, REPORTS, new_folder, probability_columns, read_json, write_json, write_parquet
 from tasks.errors import ContractBroken
@@ -15,6 +13,7 @@ from tasks.evaluate.pictures import draw_confusion, draw_scores
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.params import load
 from tasks.stage import count, enter
+from tasks.steady import steady
 from tasks.train import load_candidate
 from tasks.train.inputs import UNLABELLED, Inputs, present, read_classes, read_inputs
 from tasks.train.neural import Probabilities
@@ -28,8 +27,6 @@ def evaluate() -> None:
         ContractBroken: no test sample is labelled in the deciding target.
     """
     params = load()
-    torch.set_num_threads(params.threads)
-    torch.use_deterministic_algorithms(True)
     target, metric = params.gate.target or next(iter(params.targets)), params.gate.metric
     selected = read_json(REPORTS / "select.json")["selected"]
     classes, test = read_classes(), read_inputs(params.modalities, "test")
@@ -37,7 +34,7 @@ def evaluate() -> None:
     judgeable = labels != UNLABELLED
     if not judgeable.any():
         raise ContractBroken(f"no sample of split test is labelled in {target}: raise split.test in params.yaml")
-    with threadpool_limits(params.threads):
+    with steady(params.threads):
         answers, parameters = predicted(test, candidate_folders(tuple(params.modalities), params.fusions))
     groups = np.array(test.samples["group"].to_pylist(), object)
     guesses = {name: answer[target].argmax(axis=1) for name, answer in answers.items()}

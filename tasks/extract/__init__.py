@@ -9,9 +9,7 @@ A file per kind, found by its name. Each has
     Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]
 """
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +22,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as dump_weights
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tasks.contracts import Features, read_json, write_bytes, write_json
@@ -38,18 +35,6 @@ BATCH = 16  # samples that go through the network together; always filled up, so
 def network_module(kind: str) -> ModuleType:
     """The module of a kind's network. The kind's name has been checked by `tasks.params`."""
     return import_module(f"tasks.extract.{kind}")
-
-
-@contextmanager
-def steady(threads: int) -> Iterator[None]:
-    """Make what numpy and torch compute in the block a function of the data and of `threads` alone."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses deterministic products
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    # Filling fresh memory costs half of a small network's time; nothing here reads it before writing.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    with threadpool_limits(threads):
-        yield
 
 
 @dataclass(frozen=True)

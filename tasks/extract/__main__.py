@@ -15,8 +15,9 @@ from tasks.contracts import (
     write_features,
     write_parquet,
 )
-from tasks.extract import load_encoder, steady
+from tasks.extract import load_encoder
 from tasks.stage import count, enter
+from tasks.steady import steady
 
 
 def extract(modality: str) -> None:

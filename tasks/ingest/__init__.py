@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.contracts import Batch, Partition, file_digest
+from tasks.errors import ContractBroken
 from tasks.ingest.landing import Landed
 from tasks.ingest.partitions import Cutter
 from tasks.ingest.rows import Rows
@@ -56,6 +57,14 @@ def digest(landed: Landed, params: Params) -> str:
     for _ in rows.read():
         pass
     return rows.digest()
+
+
+def changed(before: str, now: str) -> ContractBroken:
+    """The refusal of a batch whose name is known with another digest: what was ingested is immutable."""
+    return ContractBroken(
+        f"changed after it was ingested (digest {before[:8]}, now {now[:8]}). What was ingested stays as it"
+        " is; put the folder back as it was, or land the new rows as a batch of another name"
+    )
 
 
 def ingest(landed: Landed, params: Params, raw: Path) -> Ingested:

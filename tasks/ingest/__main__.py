@@ -9,7 +9,7 @@ import sys
 from tasks import contracts
 from tasks.contracts import Batch
 from tasks.errors import ContractBroken, NoData, TasksError
-from tasks.ingest import digest, ingest
+from tasks.ingest import changed, digest, ingest
 from tasks.ingest.landing import look
 from tasks.params import load
 
@@ -27,7 +27,7 @@ def main() -> None:
     batches, refused = _known(), 0
     for landed in landing.batches:
         try:
-            if digest(landed, params) in {batch.digest for batch in batches}:
+            if _is_known(landed.name, digest(landed, params), batches):
                 print(f"{landed.name}: known")
                 continue
             done = ingest(landed, params, contracts.RAW)
@@ -47,6 +47,15 @@ def _known() -> list[Batch]:
         return contracts.read_index()
     except NoData:
         return []
+
+
+def _is_known(name: str, digest: str, batches: list[Batch]) -> bool:
+    if digest in {batch.digest for batch in batches}:
+        return True
+    before = [batch.digest for batch in batches if batch.name == name]
+    if before:
+        raise changed(before[0], digest)
+    return False
 
 
 def _record(batches: list[Batch]) -> None:

@@ -11,12 +11,13 @@ import numpy.typing as npt
 from tasks import params as parameters
 from tasks.contracts import ENCODERS, REFERENCE, Batch, new_folder, partitions, read_index, read_partition
 from tasks.errors import ContractBroken
-from tasks.extract import Card, network_module, save_encoder, steady
+from tasks.extract import Card, network_module, save_encoder
 from tasks.params import Modality
 from tasks.pretrain.fit import fit
 from tasks.profile import kind_module
 from tasks.splits import classes, training_rows
 from tasks.stage import count, enter
+from tasks.steady import steady
 
 
 def pretrain(modality: str) -> None:

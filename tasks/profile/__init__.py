@@ -10,6 +10,7 @@ A file per kind, found by its name. Each has
     duration_s(array, options)  seconds, None for a kind that has no time
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -19,6 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken, WrongValue
+
+
+# Parsers name the object they read, `<_io.BytesIO object at 0x7fd4c4334270>`: another one each time, in an out that must not change.
+ADDRESS = re.compile(r" *<[^<>]* at 0x[0-9a-f]+>")
 
 
 def kind_module(kind: str) -> ModuleType:
@@ -65,7 +70,7 @@ def refusing(what: str) -> Iterator[None]:
     except ContractBroken:
         raise
     except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = ADDRESS.sub("", " ".join(str(error).split())) or type(error).__name__
         raise ContractBroken(f"not a readable {what}: {text[:200]}") from error
 
 

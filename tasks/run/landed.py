@@ -91,10 +91,9 @@ def _status(known: list[dict[str, Any]], digest: str, released: bool) -> str | N
     if entry["status"] == "rejected":
         return "released" if released else None if same else "accepted"
     if not same:
-        raise ContractBroken(
-            f"changed after it was ingested (digest {entry['digest'][:8]}, now {digest[:8]}). What was ingested stays as it"
-            " is; put the folder back as it was, or land the new rows as a batch of another name"
-        )
+        from tasks.ingest import changed
+
+        raise changed(entry["digest"], digest)
     return None
 
 

@@ -15,7 +15,7 @@ from tasks.contracts import write_json
 from tasks.errors import Refused, TasksError, WrongValue
 from tasks.run import graph, pins
 from tasks.run.git import create_ref, git, resolve
-from tasks.run.landed import bring_in
+from tasks.run.landed import News, bring_in
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
 
@@ -74,6 +74,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         _override(folder, form.overrides)
         params = parameters.load(folder / "params.yaml")
         news = bring_in(s, folder, params, form.release)
+        _require_batches(folder, news)
         _move_reference(folder, form.move_reference)
         if last and not form.move_reference and _tree(folder) == git("rev-parse", f"{last}^{{tree}}", cwd=folder):
             return _nothing(news.problems, news.waiting)
@@ -135,6 +136,15 @@ def _parse(text: str, value: str) -> Any:
         raise WrongValue(f"override {text!r}: the value is not YAML") from error
 
 
+def _require_batches(folder: Path, news: News) -> None:
+    """A first night needs a batch; when none could be used, what landed instead is named."""
+    if json.loads((folder / "data/1_raw.json").read_text())["batches"]:
+        return
+    if found := [*news.problems, *news.waiting]:
+        raise Refused(f"nothing usable landed: {'; '.join(found)}")
+    raise Refused("no batch has landed yet: put one into the landing folder (README: your own data)")
+
+
 def _move_reference(folder: Path, move: bool) -> None:
     """Pin the batches that encoders are fitted on: at first the oldest accepted one; moved, all accepted so far."""
     index = json.loads((folder / "data/1_raw.json").read_text())
@@ -155,8 +165,6 @@ def _nothing(problems: Sequence[str], waiting: Sequence[str]) -> dict[str, Any]:
 
 
 def _commit(folder: Path, run: str, note: Mapping[str, Any], parents: Sequence[str]) -> str:
-    if not json.loads((folder / "data/1_raw.json").read_text())["batches"]:
-        raise Refused("no batch has landed yet: put one into the landing folder (README: your own data)")
     message = f"Open {run}\n\n{json.dumps(note, sort_keys=True)}\n"
     options = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
     return git("commit-tree", _tree(folder), *options, stdin=message, cwd=folder)

@@ -1,17 +1,15 @@
 """Fit a candidate on the frozen features: `python -m tasks.train attention`; `plain` fits all plain candidates."""
 
 import argparse
-import os
 from pathlib import Path
 
 import pyarrow as pa
-import torch
-from threadpoolctl import threadpool_limits
 
 from tasks.contracts import CANDIDATES, new_folder, probability_columns, write_parquet
 from tasks.errors import UnknownName
-from tasks.params import Params, load
+from tasks.params import load
 from tasks.stage import count, enter
+from tasks.steady import steady
 from tasks.train import Candidate
 from tasks.train.fit import Task, fit
 from tasks.train.fusions import FUSIONS
@@ -29,10 +27,9 @@ def train(name: str) -> None:
     if name != "plain" and name not in FUSIONS:
         raise UnknownName("fusion", name, [*FUSIONS, "plain"])
     params = load()
-    prepare(params)
     task = Task(read_classes(), params.targets, params.train, params.seed, params.device)
     fitting, judging = read_inputs(params.modalities, "train"), read_inputs(params.modalities, "val")
-    with new_folder(CANDIDATES / name) as folder, threadpool_limits(params.threads):
+    with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         if name == "plain":
             candidates = list(plain(fitting, judging, task))
         else:
@@ -40,13 +37,6 @@ def train(name: str) -> None:
         for candidate in candidates:
             write(candidate, judging, folder / candidate.card.name if name == "plain" else folder)
     count(steps=sum(candidate.card.steps for candidate in candidates))
-
-
-def prepare(params: Params) -> None:
-    """Make torch's results a function of the parameters alone."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses deterministic products
-    torch.set_num_threads(params.threads)
-    torch.use_deterministic_algorithms(True)
 
 
 def write(candidate: Candidate, val: Inputs, folder: Path) -> None:
