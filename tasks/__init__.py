@@ -19,3 +19,18 @@
 A stage is `python -m tasks.<stage> [modality]`: its outs depend on its declared deps and params alone. A task touches the
 world and is keyed by run or content, so that twice is once.
 """
+
+import sys
+from importlib.util import find_spec
+
+NEEDED = ("numpy", "packaging", "pyarrow", "torch", "yaml")
+
+# `python -m tasks.…` by another Python than that of .venv: said here, before an import fails. sys.argv[0] is "-m" only while
+# Python looks for the module to run.
+if sys.argv[:1] == ["-m"] and (absent := [name for name in NEEDED if find_spec(name) is None]):
+    print(
+        f"nightloom: {sys.executable} has no {', '.join(absent)}: it is not the Python of .venv."
+        " Run `make install`, then `. .venv/bin/activate`.",
+        file=sys.stderr,
+    )
+    sys.exit(2)

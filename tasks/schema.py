@@ -1,6 +1,7 @@
 """Nested dictionaries as dataclasses, each value held against its annotation."""
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ def build(cls: Any, raw: Mapping[str, Any], where: str) -> Any:
     for key, value in raw.items():
         place = f"{where}.{key}" if where else str(key)
         if key not in hints:
-            raise UnknownName(f"key in params.yaml: {place}; the name", str(key), hints)
+            raise UnknownName("key in params.yaml:", place, hints)
         values[key] = _value(hints[key], value, place)
     try:
         return cls(**values)
@@ -64,8 +65,15 @@ def _list(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
 
 
 def _scalar(kind: type, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float:
+        return _number(value, where)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise WrongValue(f"params.yaml: {where} must be of type {kind.__name__}, got {value!r}")
     return value
+
+
+def _number(value: Any, where: str) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        hint = "; to YAML that is a text, write 1.0e-3" if isinstance(value, str) and "e" in value.lower() else ""
+        raise WrongValue(f"params.yaml: {where} must be a finite number, got {value!r}{hint}")
+    return float(value)

@@ -169,26 +169,33 @@ class Requirement:
 
 def requirements(samples: pd.DataFrame, parts: pd.Series, params: Params) -> list[Requirement]:
     """What it takes to learn and to judge from these labelled rows and their parts."""
-    k_fold = f"land more, or try k-fold: split.fold=0 of split.folds={params.split.folds}"
+    split = params.split
+    k_fold = "land more groups"
+    if split.fold is None:
+        k_fold += f", or try k-fold: split.fold=0 of split.folds={split.folds}"
     free = samples[samples["split"].fillna("") == ""]
     found = []
     if len(free):
         timed = by_time(samples, params.split)
         units = free["timestamp"].dropna() if timed else groups(free)
         what = "distinct timestamps" if timed else "groups"
-        found.append(Requirement(f"{what} to split", units.nunique(), params.split.min_groups, k_fold))
-        found += _per_class(free, params, k_fold)
+        needed = split.min_groups if split.fold is None else min(split.min_groups, split.folds)  # a group in each fold
+        found.append(Requirement(f"{what} to split", units.nunique(), needed, k_fold))
+        found += _per_class(free, params)
     found += [Requirement(f"labelled samples in {part}", int((parts == part).sum()), 1, k_fold) for part in PARTS]
     train = samples[parts == "train"]
-    advice = "one class teaches nothing: land others"
+    advice = "one class teaches nothing: land samples of others"
     return found + [Requirement(f"classes of {name} in train", train[name].nunique(), 2, advice) for name in params.targets]
 
 
-def _per_class(free: pd.DataFrame, params: Params, advice: str) -> list[Requirement]:
+def _per_class(free: pd.DataFrame, params: Params) -> list[Requirement]:
     """A class needs a group in each part that it is to be in: three, or two with k-fold."""
     needed = 3 if params.split.fold is None else 2
     found = []
     for target in params.targets:
         counts = groups(free).groupby(free[target]).nunique()
+        advice = (
+            f"correct the rare label, land more groups of it, or list targets.{target}.classes: other labels are quarantined"
+        )
         found += [Requirement(f"groups of {target}={name}", int(n), needed, advice) for name, n in counts.sort_index().items()]
     return found

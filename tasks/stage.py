@@ -54,8 +54,9 @@ def check_environment(lock: Path = LOCK) -> None:
     """Compare the installed packages with the lock file.
 
     Raises:
-        EnvironmentDiffers: there is no lock file, or a line of it is no requirement; a package is absent or has another version than the lock says. A local build suffix
-            (`2.13.0+cpu`) is no difference: it names the hardware, not the release.
+        EnvironmentDiffers: there is no lock file, a line of it is no requirement, or a package is absent or has another
+            version than the lock says. A local build suffix (`2.13.0+cpu`) is no difference: it names the hardware, not
+            the release.
     """
     if not lock.is_file():
         raise EnvironmentDiffers(f"{lock} is not here: run stages from the repository's root")

@@ -44,7 +44,7 @@ def test_one_modality_can_be_read_alone() -> None:
     ("where", "value", "message"),
     [
         ("tran", {}, "unknown key in params.yaml: 'tran'; known: .*train"),
-        ("train.epoch", 3, "train.epoch; the name 'epoch'; known: .*epochs"),
+        ("train.epoch", 3, "'train.epoch'; known: .*epochs"),
         ("train.epochs", "3", "train.epochs must be of type int, got '3'"),
         ("train.epochs", True, "train.epochs must be of type int, got True"),
         ("train.epochs", 0, "train.epochs must be at least 1, got 0"),
@@ -55,7 +55,7 @@ def test_one_modality_can_be_read_alone() -> None:
         ("fusions", ["mean", "mean"], "fusions names one twice"),
         ("fusions", "mean", "fusions must be a list, got 'mean'"),
         ("modalities.a.kind", "smell", f"modalities.a.kind = 'smell'; known: {', '.join(KINDS)}"),
-        ("modalities.a.side", 3, "modalities.a.side; the name 'side'; known: "),
+        ("modalities.a.side", 3, "'modalities.a.side'; known: "),
         ("modalities.A", {"kind": "text"}, "modalities.A is no usable name"),
         ("modalities.group", {"kind": "text"}, "modalities.group is no usable name"),
         ("modalities.label", {"kind": "text"}, "label cannot be a modality and a target"),

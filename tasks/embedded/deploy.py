@@ -49,6 +49,11 @@ def create_central(central: Path) -> bool:
         return False
     git("init", "--quiet", "--bare", "--initial-branch=main", str(central))
     git("config", "receive.shallowUpdate", "true", cwd=central)  # a checkout may be a shallow clone
+    # A person's own core.hooksPath must not switch central's hook off.
+    git("config", "core.hooksPath", str(central / "hooks"), cwd=central)
+    git(
+        "config", "core.hooksPath", str(central / "hooks"), cwd=central
+    )  # a person's own setting must not switch ours off  # a checkout may be a shallow clone
     hook = central / "hooks" / "update"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(HOOK)
@@ -90,7 +95,7 @@ def bring_back(root: Path, s: Settings) -> list[str]:
     if "refs/heads/nightly" in _refs(Path(s.central), "refs/heads/nightly"):
         notes += _bring_nightly(root, s.central)
     try:
-        git("fetch", "--quiet", "--no-tags", s.central, "refs/tags/*:refs/tags/*", cwd=root)
+        git("fetch", "--quiet", "--no-prune", "--no-prune-tags", "--no-tags", s.central, "refs/tags/*:refs/tags/*", cwd=root)
     except GitFailed:
         notes.append(
             "some tags of this checkout are not those of central and stay as they are; for central's own:"
@@ -101,9 +106,18 @@ def bring_back(root: Path, s: Settings) -> list[str]:
 
 def _bring_nightly(root: Path, central: str) -> list[str]:
     aside = "refs/remotes/nightloom/nightly"
-    git("fetch", "--quiet", "--no-tags", central, f"+refs/heads/nightly:{aside}", cwd=root)
+    git("fetch", "--quiet", "--no-prune", "--no-prune-tags", "--no-tags", central, f"+refs/heads/nightly:{aside}", cwd=root)
     try:
-        git("fetch", "--quiet", "--no-tags", central, "refs/heads/nightly:refs/heads/nightly", cwd=root)
+        git(
+            "fetch",
+            "--quiet",
+            "--no-prune",
+            "--no-prune-tags",
+            "--no-tags",
+            central,
+            "refs/heads/nightly:refs/heads/nightly",
+            cwd=root,
+        )
     except GitFailed:  # it is checked out, or has commits of its own
         return ["the local branch `nightly` was not moved (checked out, or changed here): see `nightloom/nightly`"]
     return []

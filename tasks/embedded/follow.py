@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.embedded.rest import Rest
+from tasks.embedded.rest import Rest, Unreachable
 
 POLL_S = 1.0
+PATIENCE_S = 30.0  # without an answer; SQLite may be busy for a while
 QUIET = {None, "none", "scheduled", "queued", "removed"}  # states that say nothing to a person
 RAN = {"success", "failed", "up_for_retry"}  # states of a task that did something
 OVER = {"success", "failed"}  # states of a run
@@ -45,12 +46,20 @@ def follow(rest: Rest, dag: str, run: str, check: Callable[[], None]) -> Iterato
         run: the run's id.
         check: raises when Airflow is no longer there.
     """
-    began = time.monotonic()
+    began = answered = time.monotonic()
     seen: dict[str, tuple[Any, ...]] = {}
     while True:
         check()
-        over = rest.call("GET", f"/dags/{dag}/dagRuns/{run}")["state"] in OVER  # asked first: no change is missed
-        for task in tasks(rest, dag, run):
+        try:
+            over = rest.call("GET", f"/dags/{dag}/dagRuns/{run}")["state"] in OVER  # asked first: no change is missed
+            found = list(tasks(rest, dag, run))
+            answered = time.monotonic()
+        except Unreachable:
+            if time.monotonic() - answered > PATIENCE_S:
+                raise
+            time.sleep(POLL_S)
+            continue
+        for task in found:
             name, now = _name(task), (task["state"], task["try_number"])
             if seen.get(name) != now and task["state"] not in QUIET:
                 ended = task["duration"] if task["end_date"] and task["state"] in RAN else None

@@ -1,5 +1,6 @@
 """`make run`: one night, from a landed batch to a verdict."""
 
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from tasks.params import Ingest
 from tasks.run.settings import Settings, settings
 
 DAG = "retrain"
+DAY_S = 24 * 3600
 
 
 def say(line: str) -> None:
@@ -58,11 +60,20 @@ def prepare(root: Path, s: Settings) -> str:
     missing = preflight.left_out(root)
     if missing:
         say(missing)
+    sweep(s)
     commit = deploy(root, s)
     say(f"deployed {commit[:10]}")
     if (place := environment.landing(s, root)) == str(root / Ingest.landing):
         Path(place).mkdir(parents=True, exist_ok=True)  # the folder of a fresh clone; another one must be there
     return commit
+
+
+def sweep(s: Settings) -> None:
+    """Remove workspaces that a killed task left behind; younger ones may be at work (`make reproduce`)."""
+    work = s.home / "work"
+    for folder in work.iterdir() if work.is_dir() else ():
+        if time.time() - folder.stat().st_mtime > DAY_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
@@ -96,7 +107,7 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
         for change in follow(rest, DAG, name, group.check):
             say(change.line())
     except KeyboardInterrupt:
-        say("stopping: the run is marked as failed, the next one starts afresh from what is finished")
+        say("stopping: the run is marked as failed, the next one starts afresh")
         cut_off(rest, name)
         raise
     state = str(rest.call("GET", f"/dags/{DAG}/dagRuns/{name}")["state"])
@@ -113,7 +124,7 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
 def retire_leftovers(rest: Rest, tell: Callable[[str], None]) -> None:
     """Mark runs as failed whose Airflow was cut off; a new run would wait for them."""
     for left in active_runs(rest):
-        tell(f"run {left} was cut off before; it is marked as failed, this run starts afresh from what is finished")
+        tell(f"run {left} was cut off before; it is marked as failed, this run starts afresh")
         cut_off(rest, left)
 
 

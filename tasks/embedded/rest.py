@@ -49,7 +49,7 @@ class Rest:
         try:
             return self.call("GET", path, **query)
         except Unreachable as error:
-            if "404" in str(error):
+            if "answered 404 " in str(error):
                 return None
             raise
 

@@ -21,8 +21,7 @@ import numpy.typing as npt
 
 from tasks.errors import ContractBroken, WrongValue
 
-
-# Parsers name the object they read, `<_io.BytesIO object at 0x7fd4c4334270>`: another one each time, in an out that must not change.
+# Parsers name the object they read, `<_io.BytesIO object at 0x7fd4c4334270>`: another address each time, in a stage's out.
 ADDRESS = re.compile(r" *<[^<>]* at 0x[0-9a-f]+>")
 
 

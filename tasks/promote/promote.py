@@ -36,7 +36,7 @@ def promote(s: Settings, run: str, commit: str, approved_by: str) -> dict[str, A
     """
     if not one_line(approved_by):
         raise WrongValue("promote: approved_by is empty: name who or what approved, e.g. `gate` or a login")
-    with workspace(s, commit, f"promote-{run}") as work:
+    with workspace(s, commit, "promote") as work:
         return crown(s.central, work, read_claim(work, run, commit, approved_by))
 
 

@@ -7,6 +7,7 @@ from time import monotonic
 
 from tasks.reproduce.compare import RUNNING, counted
 from tasks.run.child import MISTAKE, answer, request, scrubbed_environment
+from tasks.run.settings import settings
 
 COMMAND = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
 NOISE = ("> ", "Updating lock file", "Generating lock file", "Use `dvc push`", "To track the changes", "To enable auto staging")
@@ -19,7 +20,7 @@ def main() -> None:
     with subprocess.Popen(
         COMMAND,
         cwd=asked["folder"],
-        env=scrubbed_environment(),
+        env=scrubbed_environment(settings().home / "stages"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

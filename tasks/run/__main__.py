@@ -4,15 +4,20 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks.errors import TasksError
+from tasks.errors import NoData, TasksError, WrongValue
 from tasks.run.child import MISTAKE, answer, request
+from tasks.run.git import GitFailed
 from tasks.run.settings import settings
 
 
 def _open(body: Mapping[str, Any]) -> object:
     from tasks.run.open import Form, open_run
 
-    return open_run(settings(), body["run"], Form(**body["form"]), body["deployed"])
+    try:
+        form = Form(**body["form"])
+    except TypeError as error:
+        raise WrongValue(f"the trigger's conf: {str(error).replace('Form.__init__() ', '')}") from error
+    return open_run(settings(), body["run"], form, body["deployed"])
 
 
 def _stage(body: Mapping[str, Any]) -> object:
@@ -67,4 +72,4 @@ if __name__ == "__main__":
         answer(asked["answer"], VERBS[asked["verb"]](asked))
     except TasksError as mistake:
         print(f"nightloom: {mistake}", flush=True)
-        sys.exit(MISTAKE)
+        sys.exit(1 if isinstance(mistake, GitFailed | NoData) else MISTAKE)  # what is far away may answer next time

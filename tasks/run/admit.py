@@ -62,7 +62,8 @@ def bring(folder: Path, fragments: lock.Fragments, targets: list[str]) -> None:
 
     with Repo() as repo:
         lock.merge(folder, fragments, graph.names(repo))
-        repo.pull(targets=targets)
+        if targets:  # none would mean all
+            repo.pull(targets=targets)
 
 
 def ledger(folder: Path) -> list[dict[str, Any]]:

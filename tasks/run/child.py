@@ -111,10 +111,15 @@ def answer(to: str, value: object) -> None:
     Path(to).write_text(json.dumps(value))
 
 
-def scrubbed_environment() -> dict[str, str]:
-    """What a stage may know of its surroundings: no secret, no setting, one thread per library unless its params say more."""
+def scrubbed_environment(home: Path) -> dict[str, str]:
+    """What a stage may know of its surroundings: no secret, no setting, one thread per library unless its params say more.
+
+    Args:
+        home: the stages' HOME, made for the owner alone: libraries keep font lists and the like there, nobody else's.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    kept["HOME"] = tempfile.gettempdir()  # no dot files: neither settings nor credentials
+    kept["HOME"] = str(home)
     venv = str(Path(sys.executable).parent)
     kept["PATH"] = os.pathsep.join([venv, *(p for p in kept.get("PATH", os.defpath).split(os.pathsep) if p != venv)])
     return {
@@ -132,11 +137,11 @@ def scrubbed_environment() -> dict[str, str]:
 
 
 @contextmanager
-def scrubbed() -> Iterator[None]:
+def scrubbed(home: Path) -> Iterator[None]:
     """Give this process, and so what it starts, the scrubbed environment for a while."""
     before = dict(os.environ)
     os.environ.clear()
-    os.environ.update(scrubbed_environment())
+    os.environ.update(scrubbed_environment(home))
     try:
         yield
     finally:

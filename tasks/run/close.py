@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
@@ -42,7 +43,7 @@ def close(
     entries = {name: fragment["lock"] for name, fragment in fragments.items()}
     problems = [*opened["problems"], *_problems(outcome, opened, fragments, tasks)]
     with workspace(s, opened["commit"], "close") as folder, chdir(folder):
-        work = _work(folder, fragments)
+        work = _work(folder, outcome, fragments)
         verdict = None
         if outcome == "judged":
             bring(folder, entries, [str(VERDICT)])
@@ -55,7 +56,7 @@ def close(
             commit = _commit(folder, opened, _message(opened, outcome, verdict, work))
             _move_nightly(s, folder, opened, commit)
     found = record(s, opened, commit, outcome, entries, tasks, problems)
-    return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "problems": problems, "work": work, **found}
+    return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, **found}
 
 
 def _outcome(opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks: Mapping[str, Any]) -> str:
@@ -71,7 +72,13 @@ def _prove(folder: Path) -> None:
     Raises:
         Refused: it does not; the message holds DVC's answer.
     """
-    done = subprocess.run(["dvc", "repro", "--dry", "--allow-missing"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines or lines[-1] != "Data and pipelines are up to date.":
         shown = " | ".join([*lines, *done.stderr.strip().splitlines()][-6:])
@@ -91,22 +98,26 @@ def _problems(
 def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> None:
     """Keep the rejected batches out, in the ledger and the index; others that landed with them are ingested again."""
     new = set(opened["batches"])
-    rejected = set(blamed) & new or new
-    batches = [b for b in ledger(folder) if b["name"] in rejected or b["name"] not in new]
-    for entry in batches:
-        if entry["name"] in rejected:
-            entry["status"] = "rejected"
-    write_json(folder / "data/batches.json", {"batches": batches})
+    rejected = set(blamed) or new
+    kept = []
+    for entry in ledger(folder):
+        if entry["name"] in rejected or (entry["name"] in new and entry["status"] == "released"):
+            kept.append({**entry, "status": "rejected"})  # a release holds for one night; it can be asked for again
+        elif entry["name"] not in new:
+            kept.append(entry)
+    write_json(folder / "data/batches.json", {"batches": kept})
     for path in (INDEX, REFERENCE):
         content = json.loads((folder / path).read_text())
-        content["batches"] = [b for b in content["batches"] if b["name"] not in new]
+        content["batches"] = [b for b in content["batches"] if b["name"] not in new | rejected]
         write_json(folder / path, content)
 
 
-def _work(folder: Path, fragments: Mapping[str, Fragment]) -> dict[str, dict[str, int]]:
+def _work(folder: Path, outcome: str, fragments: Mapping[str, Fragment]) -> dict[str, dict[str, int]]:
     """What each stage counted when it last ran: now, or in the run that `dvc.lock` has its entry from."""
     parents = git("log", "-1", "--format=%P", cwd=folder).split()
     before = _trailers(git("log", "-1", "--format=%B", parents[0], cwd=folder)) if parents else {}
+    if outcome != "judged":  # dvc.lock stays, and so does the work behind it
+        return before
     return {name: dict(f["work"]) if f["work"] else before.get(name, {}) for name, f in fragments.items()}
 
 
@@ -147,7 +158,7 @@ def _move_nightly(s: Settings, folder: Path, opened: Mapping[str, Any], commit: 
     """
     git("fetch", "--quiet", "origin", cwd=folder)
     now = resolve(folder, "nightly")
-    if now == commit:
+    if now and git("merge-base", now, commit, cwd=folder) == commit:
         return  # closed before: the same task, delivered twice
     parents = git("log", "-1", "--format=%P", opened["commit"], cwd=folder).split()
     old = now if now in parents else ""

@@ -13,6 +13,7 @@ IDENTITY = {
     "GIT_COMMITTER_EMAIL": "nightloom@localhost",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C.UTF-8",
+    "LANGUAGE": "",
 }
 
 
@@ -32,12 +33,20 @@ def git(*args: str, cwd: Path | None = None, stdin: str | None = None, date: str
     Raises:
         GitFailed: git's exit code was not 0.
     """
-    environment = {**os.environ, **IDENTITY}
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
-        environment.pop(name, None)  # a hook's or a caller's repository is not ours
+    # A hook's or a caller's repository is not ours, and neither are a person's hooks.
+    theirs = {name for name in os.environ if name.startswith("GIT_") and not name.startswith(("GIT_SSH", "GIT_ASKPASS"))}
+    environment = {**{name: value for name, value in os.environ.items() if name not in theirs}, **IDENTITY}
     if date is not None:
         environment |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    done = subprocess.run(["git", *args], cwd=cwd, input=stdin, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-c", "core.hooksPath=/dev/null", *args],
+        cwd=cwd,
+        input=stdin,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise GitFailed(f"git {' '.join(args[:3])}: {done.stderr.strip() or f'exit code {done.returncode}'}")
     return done.stdout.strip()

@@ -6,6 +6,7 @@ Scheduling needs live in a stage's `meta`, which DVC templates and otherwise ign
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def stages(root: Path, kept: Path | None = None) -> list[Stage]:
     found = _resolve(root)
     if place:
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_suffix(f".{hashlib.sha256(str(id(found)).encode()).hexdigest()[:8]}.tmp")
+        temporary = place.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps([asdict(stage) for stage in found]))
         temporary.replace(place)
     return found

@@ -47,7 +47,7 @@ def bring_in(s: Settings, folder: Path, params: Params, release: Sequence[str]) 
         NoData: the landing zone does not answer.
     """
     from tasks.ingest import digest, ingest
-    from tasks.ingest.landing import look
+    from tasks.ingest.landing import look, stamp
 
     ledger: list[dict[str, Any]] = json.loads((folder / LEDGER).read_text())["batches"]
     _check_release(ledger, release)
@@ -57,6 +57,9 @@ def bring_in(s: Settings, folder: Path, params: Params, release: Sequence[str]) 
     for landed in landing.batches:
         try:
             known = [entry for entry in ledger if entry["name"] == landed.name]
+            seen = stamp(landed)
+            if known and known[0]["stamp"] == seen and landed.name not in release:
+                continue  # nothing was touched: its files need not be read again
             status = _status(known, digest(landed, params), landed.name in release)
             if status is None:
                 continue
@@ -66,7 +69,7 @@ def bring_in(s: Settings, folder: Path, params: Params, release: Sequence[str]) 
             continue
         ledger = [entry for entry in ledger if entry["name"] != landed.name]
         counts = {"rows": done.rows, "refused": done.refused}
-        ledger.append({"name": landed.name, "digest": done.batch.digest, "status": status, **counts})
+        ledger.append({"name": landed.name, "digest": done.batch.digest, "stamp": seen, "status": status, **counts})
         made.append(done.batch)
         news.batches.append(landed.name)
         print(f"ingested {landed.name}: {done.rows} rows, {done.refused} refused", *done.examples, sep="\n  ", flush=True)

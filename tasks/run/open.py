@@ -1,5 +1,6 @@
 """The run's commit: what landed, the code, the parameters and the pins, under a ref that is created once."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import yaml
 from tasks import params as parameters
 from tasks.contracts import write_json
 from tasks.errors import Refused, TasksError, WrongValue
+from tasks.promote import registry
 from tasks.run import graph, pins
 from tasks.run.git import create_ref, git, resolve
 from tasks.run.landed import News, bring_in
@@ -45,8 +47,9 @@ class Form:
 
 
 def run_ref(run: str) -> str:
-    """The ref of a run: Airflow's run id in the characters that git takes."""
-    return f"refs/heads/runs/{re.sub(r'[^A-Za-z0-9_.-]', '-', run).replace('..', '--').strip('.')}"
+    """The ref of a run: Airflow's run id in characters that git and folders take; two ids never share one."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "-", run)[:100]
+    return f"refs/heads/runs/{safe if safe == run else f'{safe}-{hashlib.sha256(run.encode()).hexdigest()[:8]}'}"
 
 
 def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -74,13 +77,15 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         _override(folder, form.overrides)
         params = parameters.load(folder / "params.yaml")
         news = bring_in(s, folder, params, form.release)
-        _require_batches(folder, news)
         _move_reference(folder, form.move_reference)
-        if last and not form.move_reference and _tree(folder) == git("rev-parse", f"{last}^{{tree}}", cwd=folder):
+        if last and not form.move_reference and _as_before(s, folder, last):
             return _nothing(news.problems, news.waiting)
         pins.write(s, folder)
         stages = graph.stages(folder)
+        if not stages:
+            raise Refused(f"revision {form.revision!r} has no stage in dvc.yaml")
         graph.check_same_graph(deployed, stages)
+        _require_batches(folder, news)
         note = {
             "run": run,
             "stages": [stage.name for stage in stages],
@@ -151,6 +156,18 @@ def _move_reference(folder: Path, move: bool) -> None:
     reference = json.loads((folder / "data/reference.json").read_text())
     if index["batches"] and (move or not reference["batches"]):
         write_json(folder / "data/reference.json", {"batches": index["batches"] if move else index["batches"][:1]})
+
+
+def _as_before(s: Settings, folder: Path, last: str) -> bool:
+    """Whether this run would be the last one again, and that one left nothing undone."""
+    if _tree(folder) != git("rev-parse", f"{last}^{{tree}}", cwd=folder):
+        return False
+    judged = git("log", "-1", "--format=%s", last, cwd=folder)
+    if not judged.startswith("promote:"):
+        return True
+    # Cut off between `close` and `promote`? Then judge again: every stage is unchanged, so it costs little.
+    bundles = {reign.trailers.get("Bundle") for reign in registry.history(s.central)}
+    return pins.bundle_entry(folder, last)["md5"] in bundles
 
 
 def _tree(folder: Path) -> str:

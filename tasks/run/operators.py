@@ -49,8 +49,10 @@ class Step(BaseOperator):
 def opened(context: Any) -> dict[str, Any]:
     """What `open` returned in this run."""
     found: dict[str, Any] | None = context["ti"].xcom_pull(task_ids="open")
-    if found is None or "nothing" in found:
-        raise AirflowSkipException("no run was opened")
+    if found is None:  # skipping here would make a run green whose `open` failed
+        raise AirflowFailException("no run was opened: see the task `open`")
+    if "nothing" in found:
+        raise AirflowSkipException(found["nothing"])
     return found
 
 

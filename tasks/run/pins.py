@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import write_json
+from tasks.contracts import BUNDLE, write_json
 from tasks.promote import registry
 from tasks.run.git import git
 from tasks.run.settings import Settings
-
-BUNDLE = "data/5_models/bundle"
 
 
 def write(s: Settings, folder: Path) -> None:
@@ -35,7 +33,7 @@ def bundle_entry(folder: Path, commit: str) -> Mapping[str, Any]:
 
     lock = parse_yaml(git("show", f"{commit}:dvc.lock", cwd=folder), "dvc.lock")
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    found: Mapping[str, Any] = next(out for out in outs if out["path"] == BUNDLE)
+    found: Mapping[str, Any] = next(out for out in outs if out["path"] == str(BUNDLE))
     return found
 
 

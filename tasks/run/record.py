@@ -33,7 +33,7 @@ def record(
         problems: what people must read.
 
     Returns:
-        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page's path.
+        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page's path; `problems`: all of them.
     """
     from tasks import report
     from tasks.promote.runs import log_run
@@ -58,8 +58,11 @@ def record(
             problems=problems,
             links={"Data Docs": tasks["admit"]["docs"]} if tasks["admit"] else {},
         )
-        log_run(s, opened["run"], commit, found["verdict"], found["scores"], _curves(folder), folder, page)
-    return {"verdict": found["verdict"], "scores": found["scores"], "report": str(page)}
+        try:
+            log_run(s, opened["run"], commit, found["verdict"], found["scores"], _curves(folder), folder, page)
+        except Exception as error:  # a mirror that is away must not stop a promotion
+            problems = [*problems, f"MLflow does not show this run: {type(error).__name__}: {error}"]
+    return {"verdict": found["verdict"], "scores": found["scores"], "report": str(page), "problems": problems}
 
 
 _PAGES = {

@@ -38,7 +38,7 @@ def configure_dvc(folder: Path, remote: str, cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     (folder / ".dvc" / "config.local").write_text(
         f"[core]\n    analytics = false\n    check_update = false\n    autostage = true\n"
-        f"    site_cache_dir = {folder / '.dvc' / 'tmp' / 'site'}\n"
-        f"[cache]\n    dir = {cache}\n"
-        f"['remote \"nightloom\"']\n    url = {remote}\n    verify = true\n"
+        f'    site_cache_dir = "{folder / ".dvc" / "tmp" / "site"}"\n'
+        f'[cache]\n    dir = "{cache}"\n'
+        f'[\'remote "nightloom"\']\n    url = "{remote}"\n    verify = true\n'
     )

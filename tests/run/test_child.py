@@ -49,10 +49,10 @@ def wait_for(condition: object, limit_s: float) -> None:
         time.sleep(0.05)
 
 
-def test_a_secret_does_not_reach_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_does_not_reach_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
-    assert "canary" not in scrubbed_environment().values()
-    with scrubbed():
+    assert "canary" not in scrubbed_environment(tmp_path / "home").values()
+    with scrubbed(tmp_path / "home"):
         seen = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout
     assert "canary" not in seen
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "canary"

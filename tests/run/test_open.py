@@ -84,7 +84,7 @@ def test_a_broken_batch_does_not_stop_a_good_one(project: Project) -> None:
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"overrides": ["train.epoch=3"]}, r"train.epoch; the name 'epoch'; known: .*epochs"),
+        ({"overrides": ["train.epoch=3"]}, r"unknown key in params.yaml: 'train.epoch'; known: .*epochs"),
         ({"overrides": ["train.epochs=many"]}, "train.epochs must be of type int, got 'many'"),
         ({"overrides": ["train.epochs"]}, "must look like train.epochs=20"),
         ({"overrides": ["fusions=[concat,blend]"]}, "unknown fusion in params.yaml: 'blend'; known: attention, concat"),
@@ -100,6 +100,29 @@ def test_a_form_that_cannot_be_run_is_refused_before_anything_runs(
     with pytest.raises(TasksError, match=message):
         opening(project, "r1", **form)
     assert "runs" not in git("for-each-ref", cwd=Path(project.settings.central))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("sample_id,a,b", r"nothing usable landed: batch night-1: .*night-1/metadata.csv lacks the column label\. "),
+        (None, "nothing usable landed: night-1 has no metadata.csv yet: it is written last"),
+    ],
+)
+def test_a_first_night_with_nothing_usable_says_what_is_wrong_with_what_landed(
+    project: Project, header: str | None, message: str
+) -> None:
+    folder = land(project, "night-1", ["s1,one,two"], header=header or "")
+    if header is None:
+        (folder / "metadata.csv").unlink()
+    with pytest.raises(TasksError, match=message):
+        opening(project, "r1")
+
+
+def test_a_first_night_without_any_batch_is_refused(project: Project) -> None:
+    (project.settings.home / "landing").mkdir()
+    with pytest.raises(TasksError, match="no batch has landed yet: put one into the landing folder"):
+        opening(project, "r1")
 
 
 def test_overrides_are_part_of_the_commit_and_of_no_other_run(project: Project) -> None:
