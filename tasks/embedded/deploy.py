@@ -51,9 +51,6 @@ def create_central(central: Path) -> bool:
     git("config", "receive.shallowUpdate", "true", cwd=central)  # a checkout may be a shallow clone
     # A person's own core.hooksPath must not switch central's hook off.
     git("config", "core.hooksPath", str(central / "hooks"), cwd=central)
-    git(
-        "config", "core.hooksPath", str(central / "hooks"), cwd=central
-    )  # a person's own setting must not switch ours off  # a checkout may be a shallow clone
     hook = central / "hooks" / "update"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(HOOK)
