@@ -1,5 +1,6 @@
 """A small project with real git and DVC: two modalities, the stages' names of the real one, commands of one line."""
 
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,9 @@ stages:
     deps: [data/2_profiles]
     outs: [data/3_manifest]
   gate:
-    cmd: cat data/3_manifest/all > data/verdict && ls data/champion >> data/verdict
-    deps: [data/3_manifest, data/champion]
-    outs: [data/verdict]
+    cmd: mkdir -p data/6_reports && cp verdict.json data/6_reports/verdict.json
+    deps: [data/3_manifest, data/champion, verdict.json]
+    outs: [data/6_reports/verdict.json]
     meta: {airflow: {pool: gpu}}
 """
 
@@ -67,7 +68,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     git("init", "--quiet", "--initial-branch=main", str(checkout))
     subprocess.run(["dvc", "init", "--quiet"], cwd=checkout, check=True)
     (checkout / ".gitignore").write_text(
-        "/data/1_raw\n/data/2_profiles\n/data/3_manifest\n/data/verdict\n/data/champion\n/data/anchor\n"
+        "/data/1_raw\n/data/2_profiles\n/data/3_manifest\n/data/6_reports\n/data/champion\n/data/anchor\n"
     )
     (checkout / ".dvc/config").write_text("[core]\n    remote = nightloom\n['remote \"nightloom\"']\n    url = nowhere\n")
     (checkout / "data").mkdir()
@@ -76,6 +77,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     subprocess.run(["dvc", "remote", "modify", "--local", "nightloom", "url", str(home / "remote")], cwd=checkout, check=True)
     subprocess.run(["dvc", "add", "--quiet", "data/champion"], cwd=checkout, check=True)
     (checkout / "dvc.yaml").write_text(DVC_YAML)
+    (checkout / "verdict.json").write_text(json.dumps({"verdict": "promote", "decided_by": "floor", "rows": []}))
     (checkout / "params.yaml").write_text(PARAMS)
     subprocess.run(["dvc", "push", "--quiet", "data/champion"], cwd=checkout, check=True)
     made.commit(**{f"data__{name}_json": '{"batches": []}' for name in ("1_raw", "reference", "batches")})

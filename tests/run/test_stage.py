@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tasks.run.workspace import workspace
 from tests.run.conftest import DVC_YAML, Project
 
 
-def run(project: Project, commit: str, stage: str, fragments: dict[str, object]) -> dict[str, object]:
+def run(project: Project, commit: str, stage: str, fragments: dict[str, Any]) -> dict[str, Any]:
     """Run a stage as Airflow would: in a child of its own."""
     environment = {
         "NIGHTLOOM_HOME": str(project.settings.home),
@@ -31,7 +32,7 @@ def run(project: Project, commit: str, stage: str, fragments: dict[str, object])
 
 def test_fragments_of_separate_clones_make_a_lock_that_leaves_nothing_to_do(project: Project) -> None:
     commit = git("rev-parse", "HEAD", cwd=project.checkout)
-    done: dict[str, dict[str, object]] = {}
+    done: dict[str, dict[str, Any]] = {}
     for stage in stages(project.checkout):
         done[stage.name] = run(project, commit, stage.name, {name: done[name] for name in stage.upstream})
 
@@ -50,7 +51,7 @@ def test_a_stage_that_nothing_changed_is_not_run_again(project: Project) -> None
     commit = git("rev-parse", "HEAD", cwd=project.checkout)
     first = run(project, commit, "profile@a", {})
     with workspace(project.settings, commit, "next") as folder:
-        lock.merge(folder, {"profile@a": first["lock"]}, ["profile@a"])  # type: ignore[dict-item]
+        lock.merge(folder, {"profile@a": first["lock"]}, ["profile@a"])
         git("add", "--all", cwd=folder)
         git("commit", "--quiet", "-m", "closed", cwd=folder)
         git("push", "--quiet", project.settings.central, "HEAD:refs/heads/nightly", cwd=folder)
@@ -69,7 +70,7 @@ def test_workspaces_are_thrown_away_and_never_shared(project: Project) -> None:
 
 def test_a_stage_added_to_dvc_yaml_shows_up(project: Project, tmp_path: Path) -> None:
     before = {stage.name for stage in stages(project.checkout, tmp_path / "kept")}
-    project.commit(dvc_yaml=DVC_YAML + "  extra:\n    cmd: 'true'\n    deps: [data/verdict]\n")
+    project.commit(dvc_yaml=DVC_YAML + "  extra:\n    cmd: 'true'\n    deps: [data/6_reports/verdict.json]\n")
     after = {stage.name: stage for stage in stages(project.checkout, tmp_path / "kept")}
     assert set(after) - before == {"extra"}
     assert after["extra"].upstream == ("gate",)
