@@ -89,3 +89,4 @@ def test_seeds_are_keyed_by_name() -> None:
 def test_the_params_in_this_repository_are_good() -> None:
     for path in (Path("params.yaml"), *Path("data/recipes").glob("*/params.yaml")):
         assert load(path).modalities
+        assert set(yaml.safe_load(path.read_text())) == set(yaml.safe_load(Path("params.yaml").read_text())), path

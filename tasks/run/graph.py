@@ -81,6 +81,28 @@ def _resolve(root: Path) -> list[Stage]:
         ]
 
 
+def check_params(root: Path) -> None:
+    """Hold params.yaml against what dvc.yaml's stages depend on: DVC wants each section named, an empty one will do.
+
+    Raises:
+        Refused: sections are missing; it names them.
+    """
+    from dvc.dependency.param import ParamsDependency
+    from dvc.repo import Repo
+
+    missing: set[str] = set()
+    with Repo(str(root)) as repo:
+        for stage in repo.index.stages:
+            for dep in stage.deps:
+                if isinstance(dep, ParamsDependency):
+                    missing |= set(dep.params) - set(dep.read_params())
+    if missing:
+        raise Refused(
+            f"params.yaml lacks {', '.join(sorted(missing))}, which stages of dvc.yaml depend on: add"
+            f" `{min(missing)}: {{}}` and the like to take the defaults"
+        )
+
+
 def names(repo: Any) -> list[str]:
     """The names of an open DVC repository's stages, in the order of dvc.yaml."""
     return [stage.name for stage in repo.index.stages if hasattr(stage, "name")]  # a .dvc file is a stage without a name

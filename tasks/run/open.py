@@ -85,6 +85,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         if not stages:
             raise Refused(f"revision {form.revision!r} has no stage in dvc.yaml")
         graph.check_same_graph(deployed, stages)
+        graph.check_params(folder)
         _require_batches(folder, news)
         note = {
             "run": run,

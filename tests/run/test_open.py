@@ -166,3 +166,13 @@ def test_a_rejected_batch_stays_out_until_it_is_released_or_lands_changed(projec
     land(project, "night-2", ["s2,x,three,five"])
     changed = opening(project, "r4")
     assert [b["status"] for b in show(project, changed["commit"], "data/batches.json")["batches"]] == ["accepted", "accepted"]
+
+
+def test_a_section_that_stages_depend_on_and_params_yaml_lacks_is_named(project: Project) -> None:
+    land(project, "night-1", ["s1,x,one,two"])
+    text = (project.checkout / "dvc.yaml").read_text()
+    project.commit(
+        dvc_yaml=text.replace("    deps: [data/2_profiles]", "    deps: [data/2_profiles]\n    params: [validate, split]")
+    )
+    with pytest.raises(TasksError, match=r"params.yaml lacks split, validate, .* add `split: \{\}`"):
+        opening(project, "r1")
