@@ -179,7 +179,7 @@ def _tree(folder: Path) -> str:
 def _nothing(problems: Sequence[str], waiting: Sequence[str]) -> dict[str, Any]:
     if problems:
         raise TasksError("nothing usable landed: " + "; ".join(problems))
-    return {"nothing": "; ".join(["nothing new: no batch landed, code and parameters are those of the last run", *waiting])}
+    return {"nothing": "; ".join(["no batch landed, code and parameters are those of the last run", *waiting])}
 
 
 def _commit(folder: Path, run: str, note: Mapping[str, Any], parents: Sequence[str]) -> str:

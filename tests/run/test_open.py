@@ -159,7 +159,7 @@ def test_a_rejected_batch_stays_out_until_it_is_released_or_lands_changed(projec
     git("commit", "--quiet", "-am", "rejected", cwd=tree)
     git("push", "--quiet", "origin", "HEAD:refs/heads/nightly", cwd=tree)
 
-    assert "nothing new" in opening(project, "r2")["nothing"]
+    assert "no batch landed" in opening(project, "r2")["nothing"]
     released = opening(project, "r3", release=["night-2"])
     assert released["batches"] == ["night-2"]
     assert [b["status"] for b in show(project, released["commit"], "data/batches.json")["batches"]] == ["accepted", "released"]
