@@ -62,8 +62,10 @@ def close(
 def _outcome(opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks: Mapping[str, Any]) -> str:
     if set(opened["stages"]) <= set(fragments):
         return "judged"
-    refused = (tasks["admit"] or {}).get("refused")
-    return "batch rejected" if refused and opened["batches"] else "failed"
+    told = tasks["admit"] or {}
+    new, blamed = set(opened["batches"]), set(told.get("batches", ()))
+    # An accepted batch that fails by today's rules is for a person to look at; no new one is rejected in its place.
+    return "batch rejected" if told.get("refused") and new and (new & blamed or not blamed) else "failed"
 
 
 def _prove(folder: Path) -> None:
@@ -98,7 +100,7 @@ def _problems(
 def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> None:
     """Keep the rejected batches out, in the ledger and the index; others that landed with them are ingested again."""
     new = set(opened["batches"])
-    rejected = set(blamed) or new
+    rejected = set(blamed) & new or new
     kept = []
     for entry in ledger(folder):
         if entry["name"] in rejected or (entry["name"] in new and entry["status"] == "released"):
@@ -108,7 +110,7 @@ def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> N
     write_json(folder / "data/batches.json", {"batches": kept})
     for path in (INDEX, REFERENCE):
         content = json.loads((folder / path).read_text())
-        content["batches"] = [b for b in content["batches"] if b["name"] not in new | rejected]
+        content["batches"] = [b for b in content["batches"] if b["name"] not in new]
         write_json(folder / path, content)
 
 

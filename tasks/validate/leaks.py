@@ -36,17 +36,20 @@ def content(night: Night) -> pd.Series:
     return words
 
 
-def copies(keys: pd.Series, parts: pd.Series) -> pd.Index:
-    """Rows that must go so that no key stands in two parts: train's copies stay, else those of the part that came first.
+def copies(keys: pd.Series, parts: pd.Series, seniority: pd.Series) -> pd.Index:
+    """Rows that must go so that no key stands in two parts: the senior copy stays, among equals train's, then the first.
+
+    So a later batch never costs an earlier one a sample, and what encoders were fitted on never stands in another part.
 
     Args:
         keys: what is shared, "" = nothing; in the order in which rows landed.
         parts: train, val, test, or "" for a row in no part; aligned with `keys`.
+        seniority: 0 for rows of the reference, then batches by their order; aligned with `keys`.
     """
-    found = pd.DataFrame({"key": keys, "part": parts})
+    found = pd.DataFrame({"key": keys, "part": parts, "seniority": seniority, "order": np.arange(len(keys))})
     found = found[(keys != "") & (parts != "")]
-    found["order"] = np.arange(len(found)) + np.where(found["part"] == "train", 0, len(found))
-    first = found.sort_values("order").groupby("key")["part"].first()
+    found["other"] = found["part"] != "train"
+    first = found.sort_values(["seniority", "other", "order"]).groupby("key")["part"].first()
     return found.index[found["part"] != found["key"].map(first)]
 
 

@@ -44,6 +44,12 @@ class Night:
         return self.landed[self.landed["refused"] == ""]
 
     @property
+    def seniority(self) -> pd.Series:
+        """Per landed row 0 when encoders are fitted on its batch, else its batch's place among all, from 1."""
+        places = {batch.key: 0 if batch.key in self.reference else place for place, batch in enumerate(self.batches, 1)}
+        return self.landed["batch"].map(places)
+
+    @property
     def new(self) -> list[str]:
         """Keys of the batches that are not part of the reference."""
         return [batch.key for batch in self.batches if batch.key not in self.reference]

@@ -74,7 +74,7 @@ def repeated_id(night: Night) -> Iterator[Finding]:
 
 def copied_content(night: Night) -> Iterator[Finding]:
     """The same content on both sides of a split (see `leaks`)."""
-    for row in copies(content(night), night.landed["part"]):
+    for row in copies(content(night), night.landed["part"], night.seniority):
         yield row, "", "its content stands in another split too, under another sample_id"
 
 

@@ -38,7 +38,7 @@ KEYS = st.lists(st.tuples(st.sampled_from(["", "x", "y", "z"]), st.sampled_from(
 @given(KEYS)
 def test_after_the_copies_went_nothing_crosses_and_no_train_row_went(table):
     keys, parts = pd.Series([k for k, _ in table], dtype="str"), pd.Series([p for _, p in table], dtype="str")
-    gone = copies(keys, parts)
+    gone = copies(keys, parts, pd.Series(0, index=keys.index))
     assert crossing(keys.drop(gone), parts.drop(gone)) == []
     assert "train" not in set(parts[gone])
     assert set(keys.drop(gone)) == set(keys)  # one copy of everything stays
@@ -63,3 +63,11 @@ def test_infinity_is_out_of_any_range():
     check = Check("a", "warning", gxe.ExpectColumnValuesToBeBetween, limits, "finite")
     (entry,), _ = Judge().judge(Table("t", pd.DataFrame({"a": [1.0, np.inf]}), [check]))
     assert not entry["success"]
+
+
+def test_a_later_batch_never_costs_an_earlier_one_a_sample() -> None:
+    keys = pd.Series(["a", "a", "b", "b", "c", "c"])
+    parts = pd.Series(["test", "train", "test", "train", "train", "test"])
+    seniority = pd.Series([1, 2, 2, 0, 1, 1])
+    # a: the earlier test copy stays; b: the reference's; c: in one batch train's
+    assert list(copies(keys, parts, seniority)) == [1, 2, 5]
