@@ -80,6 +80,27 @@ def test_first_night_promotes_a_fused_model(clone: Clone) -> None:
     assert len(set(encoders(clone.lock("v1.0.0")))) == 3
 
 
+PREDICT = """
+import mlflow, pandas
+mlflow.set_tracking_uri("sqlite:///{home}/mlflow/mlflow.db")
+model = mlflow.pyfunc.load_model("models:/fused-model@champion")
+table = pandas.read_csv("{batch}/metadata.csv", dtype=str).head(40)
+for modality in ("image", "audio"):
+    table[modality + "_file_name"] = "{batch}/" + table[modality + "_file_name"]
+print("RIGHT", (model.predict(table)["label"] == table["label"]).mean())
+"""
+
+
+def test_the_registry_answers_to_gto_dvc_and_mlflow(clone: Clone, tmp_path: Path) -> None:
+    assert "champion" in subprocess.run(["gto", "history"], cwd=clone.folder, capture_output=True, text=True, check=True).stdout
+    get = ["dvc", "artifacts", "get", ".", "fused-model", "--stage", "champion", "-o", str(tmp_path / "champion")]
+    subprocess.run(get, cwd=clone.folder, capture_output=True, check=True)
+    assert (tmp_path / "champion/bundle.json").is_file()
+    code = PREDICT.format(home=clone.folder / ".nightloom", batch=clone.folder / "data/0_landing/night-1")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert float(done.stdout.split("RIGHT")[1]) > 0.8
+
+
 def test_next_night_faces_the_champion_and_fits_no_encoder(clone: Clone) -> None:
     code, output = clone.call("tasks.embedded", "run")
     assert code == 0
