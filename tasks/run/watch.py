@@ -34,20 +34,20 @@ class LandingTrigger(BaseEventTrigger):
 
 
 def unseen(root: Path) -> list[str]:
-    """The names of complete batches that no call before has returned; a landing zone that does not answer has none."""
+    """Names of complete batches that are new or changed since the last call; none when the landing zone does not answer."""
     from tasks import params  # not at the top: the DAG file imports this module, and must parse fast
     from tasks.contracts import write_json
     from tasks.errors import TasksError
-    from tasks.ingest.landing import look
+    from tasks.ingest.landing import look, stamp
     from tasks.run.landed import landing_of
 
     s = settings()
     memory = s.home / "landing.json"
-    before = set(json.loads(memory.read_text())) if memory.is_file() else set()
+    before: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
     try:
-        now = {landed.name for landed in look(landing_of(s, params.load(root / "params.yaml"))).batches}
+        now = {one.name: stamp(one) for one in look(landing_of(s, params.load(root / "params.yaml"))).batches}
     except TasksError:
         return []
     if now != before:
-        write_json(memory, sorted(now))
-    return sorted(now - before)
+        write_json(memory, now)
+    return sorted(name for name, seen in now.items() if before.get(name) != seen)
