@@ -43,6 +43,8 @@ BUNDLE = Path("data/5_models/bundle")
 CHAMPION = Path("data/champion")
 ANCHOR = Path("data/anchor")
 REPORTS = Path("data/6_reports")
+MEMO = Path(".memo")  # what the runner brings: results of raw partitions, below the path that they will have
+CHECKPOINTS = MEMO / "checkpoint"
 
 NO_DATA = (
     "no data here: `make run` lands a batch and runs the night; to reproduce a version,"

@@ -26,6 +26,12 @@ def _stage(body: Mapping[str, Any]) -> object:
     return run_stage(settings(), body["opened"]["commit"], body["stage"], _locks(body["fragments"]))
 
 
+def _fill(body: Mapping[str, Any]) -> object:
+    from tasks.run.fill import fill
+
+    return fill(settings(), body["opened"]["commit"], body["stage"], _locks(body["fragments"]), body["share"], body["shares"])
+
+
 def _admit(body: Mapping[str, Any]) -> object:
     from tasks.run.admit import admit
 
@@ -62,6 +68,7 @@ def _locks(fragments: Mapping[str, Any]) -> dict[str, Any]:
 
 VERBS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "open": _open,
+    "fill": _fill,
     "stage": _stage,
     "admit": _admit,
     "measure": _measure,

@@ -1,14 +1,22 @@
 """One stage, on any worker, any number of times: a clean clone, deps pulled and checked, `dvc repro -s`, push, fragment."""
 
+import json
 import re
-from contextlib import chdir
-from pathlib import PurePosixPath
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, chdir, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
+from tasks.contracts import INDEX, RAW, Partition, partitions, read_index
 from tasks.errors import TasksError
 from tasks.run import graph, lock
-from tasks.run.child import MISTAKE, scrubbed
+from tasks.run.checkpoints import carried
+from tasks.run.child import MISTAKE, scrubbed, scrubbed_environment
+from tasks.run.memo import Memo, base_of, brought, made
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
 
@@ -35,41 +43,121 @@ def run_stage(s: Settings, commit: str, name: str, fragments: lock.Fragments) ->
         TasksError: a known mistake; trying again would not help.
         StageFailed: anything else.
     """
+    with ready(s, commit, name, fragments) as prepared:
+        began = monotonic()
+        ran = prepared.changed()
+        if ran:
+            _run(s, prepared)
+        return {"lock": lock.read(prepared.folder)[name], "ran": ran, "seconds": round(monotonic() - began, 1)}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A workspace, which is the working directory, in which one stage can run."""
+
+    folder: Path
+    repo: Any
+    stage: Any
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The stage's `meta` in dvc.yaml."""
+        return self.stage.meta or {}
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The raw partitions of which `meta.each` says that the out has a file for each; none for another stage."""
+        modality = self.meta.get("each")
+        return [partition for _, partition in partitions(read_index(INDEX), modality)] if modality else []
+
+    def changed(self) -> bool:
+        """Whether anything that the stage depends on is not what dvc.lock says."""
+        with self.repo.lock:
+            return bool(self.stage.changed(allow_missing=True))
+
+    def pull(self, paths: Sequence[str]) -> None:
+        """Bring what DVC keeps."""
+        if paths:  # none would mean all
+            self.repo.pull(targets=list(paths))
+
+
+@contextmanager
+def ready(s: Settings, commit: str, name: str, fragments: lock.Fragments) -> Iterator[Ready]:
+    """Make a clean clone with the deps of a stage in it."""
     from dvc.repo import Repo
 
     with workspace(s, commit, name) as folder, chdir(folder), Repo() as repo:
         lock.merge(folder, fragments, graph.names(repo))
-        if wanted := _kept_deps(repo, name):  # none would mean all
-            repo.pull(targets=wanted)
-        began = monotonic()
-        with scrubbed(s.home / "stages"):
-            ran = _reproduce(repo, name)
-        if ran:
-            repo.push(targets=[name])
-        return {"lock": lock.read(folder)[name], "ran": ran, "seconds": round(monotonic() - began, 1)}
+        stage = next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)
+        prepared = Ready(folder, repo, stage)
+        prepared.pull(_kept_deps(repo, stage))
+        yield prepared
 
 
-def _kept_deps(repo: Any, name: str) -> list[str]:
-    """The deps that DVC keeps, and what the stage reads through the index; params.yaml and code are in git already.
+def _run(s: Settings, prepared: Ready) -> None:
+    """Run a stage whose deps have changed, push its outs, and note its results."""
+    repo, stage = prepared.repo, prepared.stage
+    memo = Memo(repo, base_of(stage))
+    out = stage.outs[0].def_path
+    hits = brought(memo, out, prepared.partitions) if prepared.partitions else set()
+    prepared.pull(_raw(prepared, hits) if "each" in prepared.meta else _reads(s, prepared))
+    with ExitStack() as around:
+        if not prepared.partitions:
+            around.enter_context(carried(memo, prepared.folder))
+        around.enter_context(scrubbed(s.home / "stages"))
+        _reproduce(repo, stage.name)
+    repo.push(targets=[stage.name])
+    if prepared.partitions:
+        memo.record(made(prepared.folder / out, [p for p in prepared.partitions if p.path not in hits]))
+
+
+def _raw(prepared: Ready, hits: set[str]) -> list[str]:
+    """What must be brought of the raw partitions: those without a result, or their whole folder when there is none."""
+    lacking = [str(RAW / p.path) for p in prepared.partitions if p.path not in hits]
+    return lacking if hits or not lacking else [str(RAW / prepared.meta["each"])]
+
+
+def _reads(s: Settings, prepared: Ready) -> list[str]:
+    """What a stage reads through the index: `meta.reads`, a list, or a command that prints one as JSON."""
+    reads = prepared.meta.get("reads", ())
+    if not isinstance(reads, str):
+        return list(reads)
+    done = subprocess.run(
+        shlex.split(reads),
+        cwd=prepared.folder,
+        env=scrubbed_environment(s.home / "stages"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == MISTAKE:
+        raise TasksError(done.stderr.strip().removeprefix("nightloom: "))
+    if done.returncode != 0:
+        raise StageFailed(f"{reads}: {done.stderr.strip()[-2000:]}")
+    found: list[str] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def _kept_deps(repo: Any, stage: Any) -> list[str]:
+    """The deps that DVC keeps; params.yaml and code are in git already.
 
     `repro -s` does not look upstream: what is stale or missing on disk would pass as unchanged, so these are pulled first.
     """
-    stage = next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)
     outs = [PurePosixPath(out.fs_path) for other in repo.index.stages for out in other.outs]
     wanted = set()
     for dep in (PurePosixPath(dep.fs_path) for dep in stage.deps):
         wanted |= {out for out in outs if out == dep or dep in out.parents}  # DVC takes outs as targets, and paths inside
         wanted |= {dep for out in outs if out in dep.parents}
     root = PurePosixPath(repo.root_dir)
-    return sorted({str(path.relative_to(root)) for path in wanted} | set((stage.meta or {}).get("reads", ())))
+    return sorted(str(path.relative_to(root)) for path in wanted)
 
 
-def _reproduce(repo: Any, name: str) -> bool:
+def _reproduce(repo: Any, name: str) -> None:
     from dvc.exceptions import ReproductionError
 
     try:
         # no run-cache: what it brings was counted by nobody, and `make reproduce` compares counts
-        return bool(repo.reproduce(targets=[name], single_item=True, allow_missing=True, run_cache=False))
+        repo.reproduce(targets=[name], single_item=True, allow_missing=True, run_cache=False)
     except ReproductionError as error:
         reason = f"{error}: {error.__cause__ or ''}"
         if re.search(rf"exited with {MISTAKE}\b", reason):
