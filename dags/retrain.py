@@ -11,14 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param, XComArg  # noqa: E402
 
 from tasks.run.graph import Stage, stages  # noqa: E402
-from tasks.run.operators import Admit, After, Close, OpenRun, Promote, StageStep  # noqa: E402
+from tasks.run.operators import Admit, After, Close, OpenRun, Promote, Share, StageStep, Step, share_key  # noqa: E402
 from tasks.run.watch import LandingTrigger  # noqa: E402
 
 HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
 SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
+SHARES = int(os.environ.get("NIGHTLOOM_SHARES", "1"))
 RULE = "none_failed_min_one_success"  # a stage that this run does not have is skipped, what follows is not
 landing = Asset(
     name="landing",
@@ -74,12 +75,23 @@ with DAG(
     names = [stage.name for stage in rendered]
     first = before_admit(rendered)
 
-    open_run = OpenRun(task_id="open", graph={stage.name: list(stage.upstream) for stage in rendered})
+    open_run = OpenRun(task_id="open", graph={stage.name: list(stage.upstream) for stage in rendered}, shares=SHARES)
     tasks = {
         stage.name: StageStep(
             task_id=stage.task_id, stage=stage.name, upstream=stage.upstream, trigger_rule=RULE, **scheduling(stage)
         )
         for stage in rendered
+    }
+    shares = {
+        stage.name: Share.partial(
+            task_id=f"{stage.task_id}.share",
+            stage=stage.name,
+            upstream=stage.upstream,
+            trigger_rule=RULE,
+            **scheduling(stage),
+        ).expand(share=XComArg(open_run, key=share_key(stage.each)))
+        for stage in rendered
+        if stage.each and SHARES > 1
     }
     admit = Admit(task_id="admit", verb="admit", stages=sorted(first))
     measure = After(task_id="measure", verb="measure", stages=names, trigger_rule=RULE)
@@ -87,13 +99,15 @@ with DAG(
     promote = Promote(task_id="promote", verb="promote")
 
     for stage in rendered:
-        task = tasks[stage.name]
-        for name in stage.upstream:
-            tasks[name] >> task
+        waiting = [tasks[stage.name], *([shares[stage.name]] if stage.name in shares else [])]
+        before: list[Step] = [tasks[name] for name in stage.upstream]
         if not stage.upstream and stage.name in first:
-            open_run >> task
+            before.append(open_run)
         if stage.name not in first and first.issuperset(stage.upstream):  # the others come after one of these
-            admit >> task
+            before.append(admit)
+        for task in before:
+            task >> waiting
+        waiting[1:] >> tasks[stage.name]
     tasks["validate"] >> admit
     leaves = set(names) - {name for stage in rendered for name in stage.upstream}
     for name in sorted(leaves):

@@ -21,11 +21,19 @@ SCHEDULING = frozenset(
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml: its name (`extract@mri`), the stages it waits for, and its scheduling needs."""
+    """One stage of dvc.yaml.
+
+    Attributes:
+        name: e.g. `extract@mri`.
+        upstream: the stages it waits for.
+        airflow: its scheduling needs.
+        each: the modality of whose raw partitions its out has a file each, "" for another stage: several workers can share it.
+    """
 
     name: str
     upstream: tuple[str, ...]
     airflow: Mapping[str, Any]
+    each: str = ""
 
     @property
     def task_id(self) -> str:
@@ -46,7 +54,7 @@ def stages(root: Path, kept: Path | None = None) -> list[Stage]:
     """
     place = kept / f"{_content(root)}.json" if kept else None
     if place and place.is_file():
-        return [Stage(s["name"], tuple(s["upstream"]), s["airflow"]) for s in json.loads(place.read_text())]
+        return [Stage(s["name"], tuple(s["upstream"]), s["airflow"], s["each"]) for s in json.loads(place.read_text())]
     found = _resolve(root)
     if place:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +83,7 @@ def _resolve(root: Path) -> list[Stage]:
                 stage.name,
                 tuple(sorted(up.name for up in graph.successors(stage) if isinstance(up, PipelineStage))),
                 _scheduling(stage.name, (stage.meta or {}).get("airflow") or {}),
+                (stage.meta or {}).get("each", ""),
             )
             for stage in repo.index.stages
             if isinstance(stage, PipelineStage)

@@ -33,6 +33,7 @@ STATE = (
     "data/anchor.dvc",
     "dvc.lock",
 )
+CODE = ("tasks", "dvc.yaml", "params.yaml", "requirements.lock")
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         deployed: the graph that Airflow shows, stage -> stages it waits for.
 
     Returns:
-        `run`, `commit`, `stages` (names), `batches` (new ones), `problems` (batches that were refused, why), `dry_run`; or
-        `nothing`: why there is nothing to do.
+        `run`, `commit`, `stages` (names), `batches` (new ones), `problems` (batches that were refused, why), `dry_run`,
+        `partitions` (per modality how many are to be computed); or `nothing`: why there is nothing to do.
 
     Raises:
         TasksError: an unknown revision, override or batch; a graph that was not deployed; only unusable batches landed.
@@ -190,4 +191,19 @@ def _commit(folder: Path, run: str, note: Mapping[str, Any], parents: Sequence[s
 
 def _answer(folder: Path, commit: str) -> dict[str, Any]:
     note = git("log", "-1", "--format=%b", commit, cwd=folder)
-    return {"commit": commit, **json.loads(note)}
+    return {"commit": commit, **json.loads(note), "partitions": _to_compute(folder, commit)}
+
+
+def _to_compute(folder: Path, commit: str) -> dict[str, int]:
+    """Per modality how many raw partitions this run will have to compute: the new ones, or all when the code changed."""
+    last = git("log", "-1", "--format=%P", commit, cwd=folder).split()[0]
+    known = set() if git("diff", "--name-only", last, commit, "--", *CODE, cwd=folder) else _partitions(folder, last)
+    counts: dict[str, int] = {}
+    for modality, _path in _partitions(folder, commit) - known:
+        counts[modality] = counts.get(modality, 0) + 1
+    return counts
+
+
+def _partitions(folder: Path, commit: str) -> set[tuple[str, str]]:
+    index = json.loads(git("show", f"{commit}:data/1_raw.json", cwd=folder))
+    return {(name, p["path"]) for batch in index["batches"] for name, ps in batch["partitions"].items() for p in ps}

@@ -59,10 +59,11 @@ def opened(context: Any) -> dict[str, Any]:
 class OpenRun(Step):
     """Make the run's commit of what landed and what the trigger form says; skip the night when there is nothing new."""
 
-    def __init__(self, *, graph: dict[str, list[str]], **kwargs: Any) -> None:
-        """Take the graph that Airflow shows."""
+    def __init__(self, *, graph: dict[str, list[str]], shares: int, **kwargs: Any) -> None:
+        """Take the graph that Airflow shows, and among how many workers a stage may be shared."""
         super().__init__(verb="open", **kwargs)
         self.graph = graph
+        self.shares = shares
 
     def request(self, context: Any) -> dict[str, Any]:
         """Add the form and the graph."""
@@ -73,7 +74,20 @@ class OpenRun(Step):
         if "nothing" in answer:
             context["ti"].xcom_push(key="return_value", value=answer)
             raise AirflowSkipException(answer["nothing"])
+        for modality, count in answer["partitions"].items():
+            context["ti"].xcom_push(key=share_key(modality), value=shared(count, self.shares))
         return answer
+
+
+def share_key(modality: str) -> str:
+    """Under which `open` leaves the shares of a modality."""
+    return f"shares_{modality}"
+
+
+def shared(partitions: int, most: int) -> list[list[int]]:
+    """The shares of some partitions, as [number, of how many]; none when one worker does it all."""
+    count = min(partitions, most)
+    return [[number, count] for number in range(count)] if count > 1 else []
 
 
 class StageStep(Step):
@@ -96,6 +110,20 @@ class StageStep(Step):
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
         """Add what the stage counted."""
         return {**answer, "work": work}
+
+
+class Share(StageStep):
+    """A share of a stage's raw partitions, computed into the memo for the stage to find."""
+
+    def __init__(self, *, share: Sequence[int], **kwargs: Any) -> None:
+        """Take the share's number and how many there are."""
+        super().__init__(**kwargs)
+        self.share = share
+        self.verb = "fill"
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """Add which share."""
+        return {**super().request(context), "share": self.share[0], "shares": self.share[1]}
 
 
 def fragments(context: Any, stages: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ NIGHTLOOM_CENTRAL    <home>/central.git           the bare repository that holds
 NIGHTLOOM_REMOTE     <home>/remote                DVC's remote: a folder or s3://bucket/prefix
 NIGHTLOOM_CACHE      <home>/cache                 DVC's cache of this machine
 NIGHTLOOM_MLFLOW     sqlite:///<home>/mlflow/…    MLflow's tracking URI
+NIGHTLOOM_SHARES     1                            workers that share a stage's raw partitions (read in dags/)
 NIGHTLOOM_LANDING    ingest.landing of params     where batches land; a relative path is below the checkout
 """
 

@@ -66,7 +66,7 @@ pathlib.Path("data/5_models/model").write_text("ten steps")
 def nights(project: Project) -> Project:
     ignored = "/data/1_raw\n/data/2_profiles\n/data/5_models\n/data/champion\n/data/anchor\n/.memo\n"
     project.commit(dvc_yaml=DVC_YAML, **{"shout.py": SHOUT, "fit.py": FIT, ".gitignore": ignored})
-    params = PARAMS + 'seed: 1\n'
+    params = PARAMS + "seed: 1\n"
     (project.checkout / "params.yaml").write_text(params.replace("ingest: {", "ingest: {partition_rows: 2, "))
     project.commit()
     return project
