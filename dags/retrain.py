@@ -75,7 +75,12 @@ with DAG(
     names = [stage.name for stage in rendered]
     first = before_admit(rendered)
 
-    open_run = OpenRun(task_id="open", graph={stage.name: list(stage.upstream) for stage in rendered}, shares=SHARES)
+    open_run = OpenRun(
+        task_id="open",
+        graph={stage.name: list(stage.upstream) for stage in rendered},
+        shares=SHARES,
+        modalities=sorted({stage.each for stage in rendered if stage.each}),
+    )
     tasks = {
         stage.name: StageStep(
             task_id=stage.task_id, stage=stage.name, upstream=stage.upstream, trigger_rule=RULE, **scheduling(stage)

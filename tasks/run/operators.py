@@ -59,11 +59,12 @@ def opened(context: Any) -> dict[str, Any]:
 class OpenRun(Step):
     """Make the run's commit of what landed and what the trigger form says; skip the night when there is nothing new."""
 
-    def __init__(self, *, graph: dict[str, list[str]], shares: int, **kwargs: Any) -> None:
-        """Take the graph that Airflow shows, and among how many workers a stage may be shared."""
+    def __init__(self, *, graph: dict[str, list[str]], shares: int, modalities: Sequence[str], **kwargs: Any) -> None:
+        """Take the graph that Airflow shows, and among how many workers the partitions of these modalities may be shared."""
         super().__init__(verb="open", **kwargs)
         self.graph = graph
         self.shares = shares
+        self.modalities = list(modalities)
 
     def request(self, context: Any) -> dict[str, Any]:
         """Add the form and the graph."""
@@ -74,8 +75,9 @@ class OpenRun(Step):
         if "nothing" in answer:
             context["ti"].xcom_push(key="return_value", value=answer)
             raise AirflowSkipException(answer["nothing"])
-        for modality, count in answer["partitions"].items():
-            context["ti"].xcom_push(key=share_key(modality), value=shared(count, self.shares))
+        for modality in self.modalities:
+            value = shared(answer["partitions"].get(modality, 0), self.shares)
+            context["ti"].xcom_push(key=share_key(modality), value=value)
         return answer
 
 
