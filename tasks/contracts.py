@@ -4,9 +4,9 @@ data/1_raw.json                 the index, in git: batch -> partitions (path, ro
 data/reference.json             the same for the batches that encoders are fitted on
 data/1_raw/samples/*.parquet    one row per landed row
 data/1_raw/<m>/*.parquet        one row per sample that has modality m
-data/2_profiles/<m>.parquet     one row per row of 1_raw/<m>
+data/2_profiles/<m>/            a <partition>.parquet per raw partition, a row per raw row; its metadata: raw (md5)
 data/3_manifest/                samples.parquet (accepted), quarantine.parquet, manifest.json, validation.json
-data/4_features/<m>/            a <partition>.safetensors per raw partition, and ids.parquet
+data/4_features/<m>/            a <partition>.safetensors per raw partition; its metadata: raw (md5), sample_id
 data/5_models/encoders/<m>/     weights.safetensors, encoder.json
 data/5_models/candidates/<c>/   weights.safetensors, candidate.json, scores.parquet (validation samples)
 data/5_models/bundle/           see tasks/bundle.py
@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +43,10 @@ BUNDLE = Path("data/5_models/bundle")
 CHAMPION = Path("data/champion")
 ANCHOR = Path("data/anchor")
 REPORTS = Path("data/6_reports")
-MEMO = Path(".memo")  # what the runner brings: results of raw partitions, below the path that they will have
+MEMO = Path(".memo")  # results of raw partitions and checkpoints that a runner brought; neither git's nor DVC's
 CHECKPOINTS = MEMO / "checkpoint"
 
+CHECKED = 1024  # rows looked at together: memory stays flat
 NO_DATA = (
     "no data here: `make run` lands a batch and runs the night; to reproduce a version,"
     " `git fetch --tags .nightloom/central.git`, `git checkout fused-model@v1.0.0` and `dvc pull` first"
@@ -174,33 +175,151 @@ class Features:
                 f"features must be tokens [n, t, d], mask [n, t], time [n, t];"
                 f" got {self.tokens.shape}, {self.mask.shape}, {self.time.shape}"
             )
-        if not np.isfinite(self.tokens[self.mask]).all():
-            raise ContractBroken("features hold NaN or infinity where the mask is on")
+        for at in range(0, len(self.mask), CHECKED):
+            part = slice(at, at + CHECKED)
+            if not np.isfinite(self.tokens[part][self.mask[part]]).all():
+                raise ContractBroken("features hold NaN or infinity where the mask is on")
 
 
-def write_features(path: Path, features: Features) -> None:
-    """Write features as safetensors; what stands where the mask is off becomes 0, so that bytes do not depend on it."""
+def write_features(path: Path, features: Features, raw: str, samples: Sequence[str]) -> None:
+    """Write features as safetensors.
+
+    Args:
+        path: the file.
+        features: of n rows.
+        raw: md5 of the raw partition that they come from.
+        samples: the rows' n sample ids.
+    """
+    write_bytes(path, _features_content(features, raw, samples))
+
+
+def _features_content(features: Features, raw: str, samples: Sequence[str]) -> bytes:
+    """A file of features; what stands where the mask is off becomes 0, so that bytes do not depend on it."""
     from safetensors.numpy import save
 
     off = ~features.mask
-    tokens, time = features.tokens.copy(), features.time.copy()
+    tokens, time = features.tokens.astype(np.float32), features.time.astype(np.float32)  # copies
     tokens[off], time[off] = 0, 0
-    write_bytes(path, save({"tokens": tokens.astype(np.float32), "mask": features.mask, "time": time.astype(np.float32)}))
+    content = save({"tokens": tokens, "mask": features.mask, "time": time})
+    size = int.from_bytes(content[:8], "little")
+    header, body = json.loads(content[8 : 8 + size]), content[8 + size :]
+    # Spliced in here, for the library writes metadata in another order each time.
+    about = {"raw": raw, "sample_id": json.dumps(list(samples)), "sha256": hashlib.sha256(body).hexdigest()}
+    text = json.dumps({"__metadata__": about, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, body])
 
 
 def read_features(path: Path) -> Features:
-    """Read what `write_features` wrote."""
-    from safetensors.numpy import load_file
+    """Read what `write_features` wrote.
 
-    tensors = load_file(path)
-    return Features(tensors["tokens"], tensors["mask"].astype(bool), tensors["time"])
+    Raises:
+        NoData: the file is absent.
+        ContractBroken: it is damaged.
+    """
+    with opened_features(path) as file:
+        return Features(file.get_tensor("tokens"), file.get_tensor("mask").astype(bool), file.get_tensor("time"))
+
+
+def read_sample_ids(path: Path) -> list[str]:
+    """The sample ids of a file of features, row by row; errors as in `read_features`."""
+    with opened_features(path) as file:
+        ids: list[str] = json.loads(file.metadata()["sample_id"])
+    return ids
+
+
+@contextmanager
+def opened_features(path: Path) -> Iterator[Any]:
+    """Give a file of features as the library's `safe_open` does: its header is read, its tensors are when asked for.
+
+    Raises:
+        NoData: the file is absent.
+        ContractBroken: it is damaged; also when the block finds that.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro` the stage that makes it")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ContractBroken(f"{path} is no file of features, or damaged ({error}): delete it, `dvc pull` it") from error
+
+
+def check_features(path: Path, partition: Partition, shape: tuple[int, int]) -> None:
+    """Hold a file of features against the partition that it should come from.
+
+    Args:
+        path: the file.
+        partition: the raw one.
+        shape: tokens per sample and features per token.
+
+    Raises:
+        ContractBroken: the file is damaged, or those of another partition or encoder.
+    """
+    features, samples = read_features(path), read_sample_ids(path)
+    fits = features.tokens.shape == (partition.rows, *shape) and len(samples) == partition.rows
+    if not fits or _features_content(features, partition.md5, samples) != path.read_bytes():
+        raise ContractBroken(f"{path} is damaged, or holds features of other rows or of another encoder")
+
+
+def write_profile(path: Path, table: pa.Table, raw: str) -> None:
+    """Write the profile of the raw partition with this md5: a row per raw row."""
+    write_bytes(path, _parquet_content(table.replace_schema_metadata({"raw": raw})))
+
+
+def check_profile(path: Path, partition: Partition, schema: pa.Schema) -> None:
+    """Hold a profile against the partition that it should be of.
+
+    Raises:
+        ContractBroken: the file is damaged, or that of another partition or kind.
+    """
+    content = path.read_bytes()
+    try:
+        table = pq.ParquetFile(pa.BufferReader(content)).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ContractBroken(f"{path} is damaged: {error}") from error
+    fits = table.num_rows == partition.rows and table.schema.remove_metadata().equals(schema)
+    if not fits or _parquet_content(table.replace_schema_metadata({"raw": partition.md5})) != content:
+        raise ContractBroken(f"{path} is damaged, or the profile of other rows")
+
+
+def brought(final: Path, to: Path, check: Callable[[Path], None]) -> bool:
+    """Take the result of one partition from `.memo/`, where whoever runs the stage may have put it; say whether it was taken.
+
+    Without it the stage computes the same bytes; so what is damaged, or another partition's, is told and left alone.
+
+    Args:
+        final: the path that the result will have, relative to the repository's root.
+        to: where to put it now.
+        check: raises `ContractBroken` on a file that is not the wanted one.
+    """
+    path = MEMO / final
+    if not path.is_file():
+        return False
+    try:
+        check(path)
+    except ContractBroken as problem:
+        print(f"{problem}; computed instead", flush=True)
+        return False
+    try:
+        os.link(path.resolve(), to)
+    except OSError:  # another file system
+        shutil.copyfile(path, to)
+    return True
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a table under its final name, whole."""
+    write_bytes(path, _parquet_content(table))
+
+
+def _parquet_content(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    write_bytes(path, sink.getvalue().to_pybytes())
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def write_json(path: Path, value: object) -> None:

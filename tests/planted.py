@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.contracts import (
     ENCODERS,
@@ -15,6 +14,7 @@ from tasks.contracts import (
     Partition,
     file_digest,
     read_features,
+    read_sample_ids,
     write_bytes,
     write_features,
     write_index,
@@ -74,15 +74,11 @@ def plant(
 
 
 def _features(name, ids, batch, has, body):
-    rows = {"sample_id": [], "stem": [], "row": []}
     for key in sorted(set(batch)):
         chosen = np.flatnonzero((batch == key) & has)
         mask, time = np.ones(body[chosen].shape[:2], bool), np.zeros(body[chosen].shape[:2], np.float32)
-        write_features(FEATURES / name / f"{key}-000.safetensors", Features(body[chosen], mask, time))
-        rows["sample_id"] += [ids[i] for i in chosen]
-        rows["stem"] += [f"{key}-000"] * len(chosen)
-        rows["row"] += list(range(len(chosen)))
-    write_parquet(FEATURES / name / "ids.parquet", pa.table(rows))
+        path = FEATURES / name / f"{key}-000.safetensors"
+        write_features(path, Features(body[chosen], mask, time), "0" * 32, [ids[i] for i in chosen])
 
 
 def _manifest(ids, batch, splits, truth, has, modalities, classes, group_size):
@@ -102,17 +98,13 @@ def _manifest(ids, batch, splits, truth, has, modalities, classes, group_size):
 def plant_raw():
     """Write data/1_raw and its index for the planted features: a raw row's bytes are its tokens, which `Decoder` reads."""
     batches = {}
-    for folder in sorted(FEATURES.iterdir()):
-        ids = pq.read_table(folder / "ids.parquet").to_pandas()
-        for stem, rows in ids.groupby("stem"):
-            tokens = read_features(folder / f"{stem}.safetensors").tokens
-            path = Path("data/1_raw", folder.name, f"{stem}.parquet")
-            data = [tokens[row].tobytes() for row in rows["row"]]
-            write_parquet(
-                path, pa.table({"sample_id": rows["sample_id"].tolist(), "file_name": [""] * len(data), "data": data})
-            )
-            partition = Partition(f"{folder.name}/{stem}.parquet", len(data), file_digest(path, "md5"))
-            batches.setdefault(stem.rsplit("-", 1)[0], {})[folder.name] = (partition,)
+    for file in sorted(FEATURES.glob("*/*.safetensors")):
+        modality, stem, ids = file.parent.name, file.stem, read_sample_ids(file)
+        path = Path("data/1_raw", modality, f"{stem}.parquet")
+        data = [tokens.tobytes() for tokens in read_features(file).tokens]
+        write_parquet(path, pa.table({"sample_id": ids, "file_name": [""] * len(data), "data": data}))
+        partition = Partition(f"{modality}/{stem}.parquet", len(data), file_digest(path, "md5"))
+        batches.setdefault(stem.rsplit("-", 1)[0], {})[modality] = (partition,)
     write_index([Batch(key[:10], key[11:], parts) for key, parts in sorted(batches.items())])
 
 

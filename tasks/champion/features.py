@@ -26,12 +26,13 @@ def features_for(bundle: Bundle, samples: pa.Table) -> tuple[dict[str, Features]
     for modality in bundle.modalities:
         width = bundle.candidate.card.widths[modality]
         if f"has_{modality}" not in samples.column_names:
-            features[modality] = assembled(samples.num_rows, width, [])
+            features[modality] = assembled(samples.num_rows, 1, width, [])
         elif _same_encoder(bundle.folder, modality):
             features[modality] = aligned(modality, samples)
         else:
             parts = [(rows, bundle.encode(modality, items)) for rows, items in raw_rows(modality, samples)]
-            features[modality] = assembled(samples.num_rows, width, parts)
+            steps = max((part.tokens.shape[1] for _, part in parts), default=1)
+            features[modality] = assembled(samples.num_rows, steps, width, parts)
             encoded += sum(len(rows) for rows, _ in parts)
     return features, encoded
 

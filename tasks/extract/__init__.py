@@ -67,6 +67,11 @@ class Loaded:
     card: Card
     network: nn.Module
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Tokens per sample, features per token."""
+        return network_module(self.card.kind).token_count(_options(self.card)), self.card.width
+
     def encode(self, items: Sequence[bytes | None], device: str = "cpu") -> Features:
         """Features of raw samples.
 
@@ -88,7 +93,7 @@ class Loaded:
 
     def _features(self, rows: Sequence[dict[str, npt.NDArray[Any]] | None], device: str) -> Features:
         good = [index for index, row in enumerate(rows) if row is not None]
-        whole = _nothing(len(rows), network_module(self.card.kind).token_count(_options(self.card)), self.card.width)
+        whole = _nothing(len(rows), *self.shape)
         if not good:
             return Features(*whole)
         prepared = [row for row in rows if row is not None]
@@ -120,8 +125,8 @@ def _decoded(decoder: ModuleType, data: bytes | None, options: Any) -> Any:
 def _nothing(
     count: int, steps: int, width: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
-    tokens, mask, time = np.zeros((count, steps, width)), np.zeros((count, steps)), np.zeros((count, steps))
-    return tokens.astype(np.float32), mask.astype(bool), time.astype(np.float32)
+    tokens = np.zeros((count, steps, width), np.float32)
+    return tokens, np.zeros((count, steps), np.bool_), np.zeros((count, steps), np.float32)
 
 
 def _options(card: Card) -> Any:

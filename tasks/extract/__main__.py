@@ -1,19 +1,19 @@
 """Turn one modality's raw samples into token features: `python -m tasks.extract image`."""
 
 import argparse
-
-import pyarrow as pa
+from functools import partial
 
 from tasks import params as parameters
 from tasks.contracts import (
     ENCODERS,
     FEATURES,
+    brought,
+    check_features,
     new_folder,
     partitions,
     read_index,
     read_partition,
     write_features,
-    write_parquet,
 )
 from tasks.extract import load_encoder
 from tasks.stage import count, enter
@@ -21,7 +21,10 @@ from tasks.steady import steady
 
 
 def extract(modality: str) -> None:
-    """Write data/4_features/<modality>/: a safetensors file per raw partition, rows in its order, and ids.parquet.
+    """Write data/4_features/<modality>/: a safetensors file per raw partition, rows in its order.
+
+    Each depends on its partition's content and the encoder. Those that were brought are taken as they are
+    (`tasks.contracts.brought`), and their raw partitions are not read. One partition at a time is in memory.
 
     Raises:
         NoData: nothing has landed, or there is no encoder.
@@ -29,18 +32,20 @@ def extract(modality: str) -> None:
     """
     params = parameters.load(modality=modality)
     encoder = load_encoder(ENCODERS / modality)
-    ids: list[dict[str, object]] = []
+    decoded = taken = 0
     with new_folder(FEATURES / modality) as folder, steady(params.threads):
         for _, partition in partitions(read_index(), modality):
+            name = f"{partition.stem}.safetensors"
+            check = partial(check_features, partition=partition, shape=encoder.shape)
+            if brought(FEATURES / modality / name, folder / name, check):
+                taken += partition.rows
+                continue
             table = read_partition(partition)
             features = encoder.encode(table["data"].to_pylist(), params.device)
-            write_features(folder / f"{partition.stem}.safetensors", features)
-            samples = table["sample_id"].to_pylist()
-            ids += [{"sample_id": sample, "stem": partition.stem, "row": row} for row, sample in enumerate(samples)]
-            print(f"{modality}: {partition.path}: {len(samples)} samples, tokens {features.tokens.shape[1:]}", flush=True)
-        schema = pa.schema([("sample_id", pa.string()), ("stem", pa.string()), ("row", pa.int64())])
-        write_parquet(folder / "ids.parquet", pa.Table.from_pylist(ids, schema))
-    count(decoded=len(ids))
+            write_features(folder / name, features, partition.md5, table["sample_id"].to_pylist())
+            print(f"{modality}: {partition.path}: {table.num_rows} samples, tokens {encoder.shape}", flush=True)
+            decoded += table.num_rows
+    count(decoded=decoded, **({"brought": taken} if taken else {}))
 
 
 if __name__ == "__main__":

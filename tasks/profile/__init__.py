@@ -1,4 +1,4 @@
-"""Decode and measure one modality: `python -m tasks.profile image` writes data/2_profiles/image.parquet.
+"""Decode and measure one modality: `python -m tasks.profile image` writes data/2_profiles/image/.
 
 A file per kind, found by its name. Each has
 
@@ -18,6 +18,7 @@ from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from tasks.errors import ContractBroken, WrongValue
 
@@ -28,6 +29,13 @@ ADDRESS = re.compile(r" *<[^<>]* at 0x[0-9a-f]+>")
 def kind_module(kind: str) -> ModuleType:
     """The module of a kind. Its name has been checked by `tasks.params`."""
     return import_module(f"tasks.profile.{kind}")
+
+
+def schema(kind: ModuleType) -> pa.Schema:
+    """The columns of a profile: the same for all kinds, then what this kind measures."""
+    fixed = {"sample_id": pa.string(), "ok": pa.bool_(), "reason": pa.string(), "sha256": pa.string()}
+    numbers = {"near": pa.int64(), "duration_s": pa.float64(), **dict.fromkeys(kind.MEASURES, pa.float64())}
+    return pa.schema([*fixed.items(), *numbers.items()])
 
 
 def require_at_least(options: object, **lowest: int) -> None:

@@ -3,20 +3,35 @@
 import argparse
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks import params as parameters
-from tasks.contracts import PROFILES, Batch, Partition, partitions, read_index, read_partition, write_parquet
+from tasks.contracts import (
+    PROFILES,
+    Partition,
+    brought,
+    check_profile,
+    new_folder,
+    partitions,
+    read_index,
+    read_partition,
+    write_profile,
+)
 from tasks.errors import ContractBroken
-from tasks.profile import kind_module
+from tasks.profile import kind_module, schema
 from tasks.stage import count, enter
 
 
 def profile(modality: str) -> None:
-    """Write data/2_profiles/<modality>.parquet, a row per raw row, in the order of the index (see tasks/contracts.py).
+    """Write data/2_profiles/<modality>/: a Parquet file per raw partition, a row per raw row, in its order.
+
+    Each depends on its partition's content alone. Those that were brought are taken as they are (`tasks.contracts.brought`),
+    and their raw partitions are not read. One partition at a time is in memory.
 
     Raises:
         NoData: nothing has landed.
@@ -24,28 +39,26 @@ def profile(modality: str) -> None:
     """
     chosen = parameters.load(modality=modality).modalities[modality]
     kind = kind_module(chosen.kind)
-    tables = []
-    for batch, partition in partitions(read_index(), modality):
-        rows = list(_rows(batch, partition, kind, chosen.options))
-        good = sum(row["ok"] for row in rows)
-        print(f"{modality}: {partition.path}: {good} of {len(rows)} decoded", flush=True)
-        tables.append(pa.Table.from_pylist(rows, schema(kind)))
-    table = pa.concat_tables(tables) if tables else schema(kind).empty_table()
-    count(decoded=table.num_rows)
-    write_parquet(PROFILES / f"{modality}.parquet", table)
+    decoded = taken = 0
+    with new_folder(PROFILES / modality) as folder:
+        for _, partition in partitions(read_index(), modality):
+            name = f"{partition.stem}.parquet"
+            check = partial(check_profile, partition=partition, schema=schema(kind))
+            if brought(PROFILES / modality / name, folder / name, check):
+                taken += partition.rows
+                continue
+            table = pa.Table.from_pylist(list(_rows(partition, kind, chosen.options)), schema=schema(kind))
+            good = pc.sum(table["ok"]).as_py()
+            print(f"{modality}: {partition.path}: {good} of {table.num_rows} decoded", flush=True)
+            write_profile(folder / name, table, partition.md5)
+            decoded += table.num_rows
+    count(decoded=decoded, **({"brought": taken} if taken else {}))
 
 
-def schema(kind: ModuleType) -> pa.Schema:
-    """The columns of a profile: the same for all kinds, then what this kind measures."""
-    fixed = {"sample_id": pa.string(), "batch": pa.string(), "ok": pa.bool_(), "reason": pa.string(), "sha256": pa.string()}
-    numbers = {"near": pa.int64(), "duration_s": pa.float64(), **dict.fromkeys(kind.MEASURES, pa.float64())}
-    return pa.schema([*fixed.items(), *numbers.items()])
-
-
-def _rows(batch: Batch, partition: Partition, kind: ModuleType, options: Any) -> Iterator[dict[str, Any]]:
+def _rows(partition: Partition, kind: ModuleType, options: Any) -> Iterator[dict[str, Any]]:
     table = read_partition(partition)
     for sample, data in zip(table["sample_id"].to_pylist(), table["data"].to_pylist(), strict=True):
-        row = {"sample_id": sample, "batch": batch.key, "sha256": hashlib.sha256(data).hexdigest()}
+        row = {"sample_id": sample, "sha256": hashlib.sha256(data).hexdigest()}
         try:
             array = kind.decode(data, options)
         except ContractBroken as broken:

@@ -1,19 +1,20 @@
 """What candidates are fitted on and judged with: features joined to the manifest's samples, in the order of their ids."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts import FEATURES, MANIFEST, Features, read_features, read_json
+from tasks.contracts import FEATURES, MANIFEST, Features, opened_features, read_features, read_json, read_sample_ids
 from tasks.errors import ContractBroken, NoData
+
+Rows: TypeAlias = npt.NDArray[np.int64]
 
 UNLABELLED = -100  # torch's cross-entropy leaves these out
 
@@ -79,22 +80,25 @@ def aligned(modality: str, samples: pa.Table, features: Path = FEATURES) -> Feat
 
     A partition may hold fewer tokens per sample than another: shorter ones are padded, mask off.
 
+    Memory: the answer (4 bytes per number, 5 per token), and one partition at a time.
+
     Raises:
         NoData: the features are absent.
         ContractBroken: a sample that has the modality has no features, or two; or partitions differ in width.
     """
     folder = features / modality
-    places = _places(modality, samples, folder)
-    stems = [str(stem) for stem in places["stem"].dropna().unique()]
-    pieces = {stem: read_features(folder / f"{stem}.safetensors") for stem in sorted(stems) or _any_stem(folder)}
-    widths = {piece.tokens.shape[2] for piece in pieces.values()}
+    if not folder.is_dir():
+        raise NoData(f"{folder} is not here: `dvc pull`, or `dvc repro extract@{modality}`")
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ContractBroken(f"{folder} holds no features at all: no sample ever had this modality; remove it from params.yaml")
+    places = list(_places(modality, samples, files))
+    shapes = [_shape(path) for path, _, _ in places] or [_shape(files[0])]  # one, for its width, when no sample has any
+    widths = {width for _, width in shapes}
     if len(widths) != 1:
         raise ContractBroken(f"{folder}: partitions hold features of widths {sorted(widths)}: `dvc repro extract@{modality}`")
-    parts = []
-    for stem, piece in pieces.items():
-        there = places[places["stem"] == stem]
-        parts.append((there.index.to_numpy(), chosen(piece, there["row"].to_numpy(dtype=np.int64))))
-    return assembled(len(places), widths.pop(), parts)
+    parts = ((to, chosen(read_features(path), rows)) for path, to, rows in places)
+    return assembled(samples.num_rows, max(steps for steps, _ in shapes), widths.pop(), parts)
 
 
 def present(features: Features) -> npt.NDArray[np.bool_]:
@@ -107,10 +111,11 @@ def chosen(features: Features, rows: npt.NDArray[np.int64]) -> Features:
     return Features(features.tokens[rows], features.mask[rows], features.time[rows])
 
 
-def assembled(rows: int, width: int, parts: Iterable[tuple[npt.NDArray[np.int64], Features]]) -> Features:
-    """Features of `rows` samples from parts that say which rows they are; other rows are missing, shorter ones padded."""
-    parts = list(parts)
-    steps = max((part.tokens.shape[1] for _, part in parts), default=1)
+def assembled(rows: int, steps: int, width: int, parts: Iterable[tuple[npt.NDArray[np.int64], Features]]) -> Features:
+    """Features of `rows` samples, `steps` tokens of `width` numbers each, from parts that say which rows they are.
+
+    Other rows are missing, shorter parts padded. Parts may come from a generator: one at a time is in memory.
+    """
     tokens = np.zeros((rows, steps, width), np.float32)
     mask, time = np.zeros((rows, steps), np.bool_), np.zeros((rows, steps), np.float32)
     for to, part in parts:
@@ -119,35 +124,37 @@ def assembled(rows: int, width: int, parts: Iterable[tuple[npt.NDArray[np.int64]
     return Features(tokens, mask, time)
 
 
-def _places(modality: str, samples: pa.Table, folder: Path) -> pd.DataFrame:
-    """Where each sample's features lie: columns `stem` and `row`, missing where the sample lacks the modality.
+def _shape(path: Path) -> tuple[int, int]:
+    """Tokens per sample and features per token."""
+    with opened_features(path) as file:
+        _, steps, width = file.get_slice("tokens").get_shape()
+    return steps, width
+
+
+def _places(modality: str, samples: pa.Table, files: Iterable[Path]) -> Iterator[tuple[Path, Rows, Rows]]:
+    """Yield each file that holds features of these samples, the samples' rows here, and theirs in the file.
 
     An id may have landed in several batches; the sample's own batch tells which row is meant.
     """
-    path = folder / "ids.parquet"
-    if not path.is_file():
-        raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro extract@{modality}`")
-    ids = pq.read_table(path).to_pandas()
-    ids["batch"] = ids["stem"].str.rsplit("-", n=1).str[0]  # a partition's stem is its batch's key and a number
-    keys: Any = samples.select(["sample_id", "batch", f"has_{modality}"]).to_pandas()
-    try:
-        found = keys.merge(ids, on=["sample_id", "batch"], how="left", validate="one_to_one")
-    except pd.errors.MergeError as error:
-        raise ContractBroken(f"{path} or the manifest names a sample of one batch twice: {error}") from error
-    has = found[f"has_{modality}"].to_numpy(dtype=np.bool_)
-    lost = found["sample_id"][has & found["stem"].isna()]
-    if len(lost):
+    batches, ids = samples["batch"].combine_chunks(), samples["sample_id"].combine_chunks()
+    missing = samples[f"has_{modality}"].to_numpy().astype(np.bool_)  # those that no file had yet
+    has = missing.copy()
+    for path in files:
+        batch = path.stem.rpartition("-")[0]  # a partition's stem is its batch's key and a number
+        ours = np.flatnonzero(has & pc.equal(batches, batch).to_numpy(zero_copy_only=False))
+        if not len(ours):
+            continue
+        found = pc.index_in(pa.array(read_sample_ids(path), pa.string()), value_set=ids.take(pa.array(ours)))
+        rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+        to = ours[found.drop_null().to_numpy()]
+        if not missing[to].all() or len(np.unique(to)) != len(to):
+            raise ContractBroken(f"{path} holds a sample of its batch twice: `dvc repro -f extract@{modality}`")
+        missing[to] = False
+        if len(rows):
+            yield path, to, rows
+    if missing.any():
+        lost = ids[int(np.flatnonzero(missing)[0])].as_py()
         raise ContractBroken(
-            f"{path} has no features of {len(lost)} samples that have {modality}, e.g. {lost.iloc[0]!r}:"
+            f"{FEATURES / modality} has no features of {missing.sum()} samples that have {modality}, e.g. {lost!r}:"
             f" `dvc repro extract@{modality}`"
         )
-    found.loc[~has, "stem"] = None
-    return found  # type: ignore[no-any-return]
-
-
-def _any_stem(folder: Path) -> list[str]:
-    """One partition, for its width, when none of the samples has the modality."""
-    stems = sorted(path.stem for path in folder.glob("*.safetensors"))
-    if not stems:
-        raise ContractBroken(f"{folder} holds no features at all: no sample ever had this modality; remove it from params.yaml")
-    return stems[:1]

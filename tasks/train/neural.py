@@ -99,7 +99,7 @@ def complete(features: Mapping[str, Features], card: Card) -> dict[str, Features
     rows = next(iter(lengths.values()))
     inputs = {}
     for modality, width in card.widths.items():
-        body = features[modality] if modality in features else assembled(rows, width, [])
+        body = features[modality] if modality in features else assembled(rows, 1, width, [])
         if body.tokens.shape[2] != width:
             raise ContractBroken(f"{card.name} was fitted on {width} features of {modality}, got {body.tokens.shape[2]}")
         inputs[modality] = body

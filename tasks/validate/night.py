@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks import splits
-from tasks.contracts import INDEX, PROFILES, REFERENCE, Batch, read_index
+from tasks.contracts import INDEX, PROFILES, REFERENCE, Batch, partitions, read_index
 from tasks.errors import ContractBroken, NoData
 from tasks.params import Params
+from tasks.profile import kind_module, schema
 
 PROFILED = ("sample_id", "batch", "ok", "reason", "sha256", "near", "duration_s")
 
@@ -22,7 +23,8 @@ class Night:
     Attributes:
         landed: all landed rows in the order in which they landed, columns as in `read_samples`, and `part`: the split
             ("" for a row that is refused, unlabelled or in the embargo).
-        profiles: per modality, one row per landed row that has it, columns as in data/2_profiles, index = that of `landed`.
+        profiles: per modality, one row per landed row that has it, columns as in data/2_profiles and `batch`, index = that of
+            `landed`.
         classes: names of the classes per target, in the order of their numbers.
         encoder_rows: index of the landed rows that encoders are fitted on.
         batches: all batches in the order in which they were accepted.
@@ -71,21 +73,38 @@ def read_night(params: Params) -> Night:
     labelled = splits.labelled(landed, params)
     landed["part"] = splits.assign(labelled, params.split, params.seed).reindex(landed.index, fill_value=splits.NONE)
     training = splits.training_part(landed[landed["batch"].isin(keys)], params)
-    profiles = {name: _profile(name, landed) for name in params.modalities}
+    profiles = {name: _profile(name, params, batches, landed) for name in params.modalities}
     return Night(landed, profiles, splits.classes(training, params), training.index, batches, keys, params)
 
 
-def _profile(name: str, landed: pd.DataFrame, folder: Path = PROFILES) -> pd.DataFrame:
-    path = folder / f"{name}.parquet"
-    if not path.is_file():
-        raise NoData(f"{path} is not here: `dvc pull {path}`, or `dvc repro profile@{name}`")
-    profile: pd.DataFrame = pq.read_table(path).to_pandas()
-    lacking = sorted(set(PROFILED) - set(profile.columns))
-    if lacking:
-        raise ContractBroken(f"{path} lacks the column {', '.join(lacking)}: `dvc repro -f profile@{name}`")
+def _profile(name: str, params: Params, batches: list[Batch], landed: pd.DataFrame) -> pd.DataFrame:
+    profile = _read_profile(name, params, batches)
     has = landed[(landed["refused"] == "") & landed[f"has_{name}"]]
     rows = pd.Series(has.index, index=pd.MultiIndex.from_frame(has[["batch", "sample_id"]]))
     profiled = pd.MultiIndex.from_frame(profile[["batch", "sample_id"]])
     if len(profiled) != len(rows) or not profiled.isin(rows.index).all() or not profiled.is_unique:
-        raise ContractBroken(f"{path} does not hold one row per row of data/1_raw/{name}: `dvc repro -f profile@{name}`")
+        raise ContractBroken(
+            f"{PROFILES / name} does not hold one row per row of data/1_raw/{name}: `dvc repro -f profile@{name}`"
+        )
     return profile.set_index(pd.Index(rows.loc[profiled].to_numpy()))
+
+
+def _read_profile(name: str, params: Params, batches: list[Batch]) -> pd.DataFrame:
+    """The profiles of all partitions of a modality, with the key of their batch in `batch`."""
+    tables = []
+    for batch, partition in partitions(batches, name):
+        path = PROFILES / name / f"{partition.stem}.parquet"
+        if not path.is_file():
+            raise NoData(f"{path} is not here: `dvc pull {PROFILES / name}`, or `dvc repro profile@{name}`")
+        tables.append(_of_batch(batch, pq.read_table(path)))
+    if not tables:
+        tables.append(_of_batch(None, schema(kind_module(params.modalities[name].kind)).empty_table()))
+    profile: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    lacking = sorted(set(PROFILED) - set(profile.columns))
+    if lacking:
+        raise ContractBroken(f"{PROFILES / name} lacks the column {', '.join(lacking)}: `dvc repro -f profile@{name}`")
+    return profile
+
+
+def _of_batch(batch: Batch | None, table: pa.Table) -> pa.Table:
+    return table.add_column(1, "batch", pa.array([batch.key if batch else ""] * table.num_rows, pa.string()))

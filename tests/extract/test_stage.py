@@ -1,10 +1,11 @@
 """The stages profile and extract on a small night."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import FEATURES, PROFILES, RAW, folder_digest, read_features
+from tasks.contracts import FEATURES, PROFILES, RAW, file_digest, folder_digest, read_features, read_sample_ids
 from tasks.errors import ContractBroken, NoData
 from tasks.extract.__main__ import extract
 from tasks.params import KINDS
@@ -30,14 +31,17 @@ def test_a_night_of_any_kind_goes_through(kind, tmp_path, monkeypatch):
     write_raw(rows(kind, 40))
     for stage in (profile, pretrain, extract):
         stage("thing")
-    table = pq.read_table(PROFILES / "thing.parquet")
+    table = pa.concat_tables(pq.read_table(path) for path in sorted((PROFILES / "thing").iterdir()))
     assert table["ok"].to_pylist() == [True] * 40
     assert read_features(FEATURES / "thing/night-000.safetensors").mask[:, 0].all()
 
 
 def test_profiles_hold_a_row_per_raw_row_and_the_reason(night, capsys):
     profile("thing")
-    table = pq.read_table(PROFILES / "thing.parquet").to_pandas()
+    first, second = (pq.read_table(PROFILES / f"thing/night-00{number}.parquet") for number in (0, 1))
+    assert (first.num_rows, second.num_rows) == (30, 20)
+    assert first.schema.metadata == {b"raw": file_digest(RAW / "thing/night-000.parquet", "md5").encode()}
+    table = pa.concat_tables([first, second]).to_pandas()
     assert table["sample_id"].tolist() == [row["sample_id"] for row in night]
     assert table["ok"].sum() == 49
     assert "not UTF-8" in table["reason"][4]
@@ -50,11 +54,10 @@ def test_features_follow_the_raw_rows(night, capsys):
     capsys.readouterr()
     extract("thing")
     assert "work decoded=50" in capsys.readouterr().out
-    ids = pq.read_table(FEATURES / "thing/ids.parquet").to_pandas()
-    assert ids["sample_id"].tolist() == [row["sample_id"] for row in night]
-    assert ids["stem"].tolist() == ["night-000"] * 30 + ["night-001"] * 20
-    assert ids["row"].tolist() == [*range(30), *range(20)]
-    first, second = (read_features(FEATURES / f"thing/night-00{number}.safetensors") for number in (0, 1))
+    paths = [FEATURES / f"thing/night-00{number}.safetensors" for number in (0, 1)]
+    assert sorted((FEATURES / "thing").iterdir()) == paths
+    assert read_sample_ids(paths[0]) + read_sample_ids(paths[1]) == [row["sample_id"] for row in night]
+    first, second = map(read_features, paths)
     assert (len(first.tokens), len(second.tokens)) == (30, 20)
     np.testing.assert_array_equal(np.flatnonzero(~first.mask.any(axis=1)), [4])
 

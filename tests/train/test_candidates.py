@@ -1,21 +1,32 @@
 """The train stage on a planted night: determinism, what is learned, what is written, what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from sklearn.linear_model import LogisticRegression
 
-from tasks.contracts import CANDIDATES, FEATURES, MANIFEST, Features, folder_digest, read_json, write_json, write_parquet
+from tasks.contracts import (
+    CANDIDATES,
+    FEATURES,
+    MANIFEST,
+    Features,
+    folder_digest,
+    read_features,
+    read_json,
+    read_sample_ids,
+    write_features,
+    write_json,
+    write_parquet,
+)
 from tasks.errors import ContractBroken, NoData, UnknownName
 from tasks.train import load_candidate
 from tasks.train.__main__ import train
-from tasks.train.inputs import aligned, read_inputs, read_samples_of
+from tasks.train.inputs import aligned, chosen, read_inputs, read_samples_of
 from tasks.train.late import SURE
 from tasks.train.logistic import NEVER
 from tests.planted import plant
@@ -142,8 +153,9 @@ def test_partitions_of_other_lengths_are_padded():
     samples = read_samples_of(["test"])
     before = aligned("audio", samples)
     path = FEATURES / "audio/2026-11-01-aaaaaaaa-000.safetensors"
-    arrays = load_file(path)
-    save_file({name: np.ascontiguousarray(a[:, :2]) for name, a in arrays.items()}, path)
+    whole = read_features(path)
+    short = Features(*(array[:, :2] for array in (whole.tokens, whole.mask, whole.time)))
+    write_features(path, short, "", read_sample_ids(path))
     after = aligned("audio", samples)
     first = np.array([key.endswith("a") for key in samples["batch"].to_pylist()])
     assert not after.mask[first, 2].any()
@@ -153,10 +165,18 @@ def test_partitions_of_other_lengths_are_padded():
 def test_an_id_that_landed_in_two_batches_gets_its_own_batchs_features():
     samples = read_samples_of(["test"])
     before = aligned("audio", samples)
-    ids = pq.read_table(FEATURES / "audio/ids.parquet").to_pandas()
-    other = ids[ids["stem"].str.contains("aaaa")].assign(stem="2026-11-02-bbbbbbbb-000", row=0)
-    write_parquet(FEATURES / "audio/ids.parquet", pa.Table.from_pandas(pd.concat([ids, other]), preserve_index=False))
+    first, second = sorted((FEATURES / "audio").iterdir())
+    other = chosen(read_features(first), np.zeros(5, np.int64))
+    write_features(second.with_name("2026-11-02-bbbbbbbb-001.safetensors"), other, "", read_sample_ids(first)[:5])
     np.testing.assert_array_equal(aligned("audio", samples).tokens, before.tokens)
+
+
+def test_an_id_that_stands_twice_in_a_batch_is_told():
+    first, _ = sorted((FEATURES / "audio").iterdir())
+    other = chosen(read_features(first), np.arange(40))
+    write_features(first.with_name("2026-11-01-aaaaaaaa-001.safetensors"), other, "", read_sample_ids(first)[:40])
+    with pytest.raises(ContractBroken, match="holds a sample of its batch twice"):
+        aligned("audio", read_samples_of(["train"]))
 
 
 def test_unknown_fusions_are_told_with_the_known():
@@ -178,15 +198,23 @@ def test_an_empty_split_is_told(split):
 
 
 def test_lost_features_are_told():
-    ids = pq.read_table(FEATURES / "image/ids.parquet")
-    write_parquet(FEATURES / "image/ids.parquet", ids.slice(5))
+    path = FEATURES / "image/2026-11-02-bbbbbbbb-000.safetensors"
+    features, ids = read_features(path), read_sample_ids(path)
+    write_features(path, chosen(features, np.arange(5, len(ids))), "", ids[5:])
     with pytest.raises(ContractBroken, match=r"no features of .* samples that have image"):
         train("mean")
 
 
 def test_absent_features_are_told():
-    (FEATURES / "image/ids.parquet").unlink()
+    shutil.rmtree(FEATURES / "image")
     with pytest.raises(NoData, match="dvc repro extract@image"):
+        train("mean")
+
+
+def test_damaged_features_are_told():
+    path = FEATURES / "image/2026-11-02-bbbbbbbb-000.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ContractBroken, match=r"image/2026-11-02-bbbbbbbb-000.safetensors is no file of features, or damaged"):
         train("mean")
 
 

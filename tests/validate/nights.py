@@ -20,7 +20,7 @@ from tasks.contracts import (
     read_json,
     read_partition,
     write_index,
-    write_parquet,
+    write_profile,
 )
 from tasks.ingest import ingest
 from tasks.params import load
@@ -78,8 +78,8 @@ def judge(*batches, broken=(), shift=None, more=None):
 
 
 def profile(name, broken, shift):
-    found = []
     for batch, partition in partitions(read_index(), name):
+        found = []
         for row in read_partition(partition).to_pylist():
             ok = row["sample_id"] not in broken
             sha256 = hashlib.sha256(row["data"])
@@ -92,12 +92,13 @@ def profile(name, broken, shift):
                 "brightness": value if ok else None,
             }
             reason = "" if ok else "not a readable image: truncated"
-            kept = {"sample_id": row["sample_id"], "batch": batch.key, "ok": ok, "reason": reason, "sha256": sha256.hexdigest()}
+            kept = {"sample_id": row["sample_id"], "ok": ok, "reason": reason, "sha256": sha256.hexdigest()}
             found.append(kept | measured)
-    kinds = {"ok": pa.bool_(), "near": pa.int64(), "duration_s": pa.float64(), "brightness": pa.float64()}
-    names = ["sample_id", "batch", "ok", "reason", "sha256", "near", "duration_s", "brightness"]
-    schema = pa.schema([(column, kinds.get(column, pa.string())) for column in names])
-    write_parquet(PROFILES / f"{name}.parquet", pa.Table.from_pylist(found, schema))
+        kinds = {"ok": pa.bool_(), "near": pa.int64(), "duration_s": pa.float64(), "brightness": pa.float64()}
+        names = ["sample_id", "ok", "reason", "sha256", "near", "duration_s", "brightness"]
+        schema = pa.schema([(column, kinds.get(column, pa.string())) for column in names])
+        path = PROFILES / name / f"{partition.stem}.parquet"
+        write_profile(path, pa.Table.from_pylist(found, schema), partition.md5)
 
 
 def read():

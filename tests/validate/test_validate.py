@@ -215,19 +215,30 @@ def test_a_missing_modality_is_a_flag_and_past_the_share_a_warning():
 
 def test_a_profile_that_does_not_cover_its_modality_is_refused():
     judge(land("n1", rows()))
-    (PROFILES / "image.parquet").write_bytes((PROFILES / "text.parquet").read_bytes())
+    replace_profile("text", "image")
     validate()  # the same rows are there
     table = rows()
     table[0]["image_file_name"] = ""
     judge(land("n1", table))
-    (PROFILES / "image.parquet").write_bytes((PROFILES / "text.parquet").read_bytes())
+    replace_profile("text", "image")
     with pytest.raises(
-        ContractBroken, match=r"image.parquet does not hold one row per row of data/1_raw/image: `dvc repro -f profile@image`"
+        ContractBroken, match=r"image does not hold one row per row of data/1_raw/image: `dvc repro -f profile@image`"
     ):
         validate()
-    (PROFILES / "image.parquet").unlink()
+    next((PROFILES / "image").iterdir()).unlink()
     with pytest.raises(NoData, match="dvc repro profile@image"):
         validate()
+
+
+def replace_profile(of, by):
+    for path in (PROFILES / by).iterdir():
+        path.write_bytes((PROFILES / of / path.name).read_bytes())
+
+
+def test_a_modality_that_nothing_ever_had_is_judged_too():
+    validation, _, _, samples = judge(land("n1", [{**row, "image_file_name": ""} for row in rows()]))
+    assert list(failed(validation)) == ["enough to split, learn and judge"]
+    assert not samples["has_image"].any()
 
 
 def test_a_reference_that_the_index_does_not_hold_is_refused():
