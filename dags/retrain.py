@@ -11,10 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param, XComArg  # noqa: E402
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
 
 from tasks.run.graph import Stage, stages  # noqa: E402
-from tasks.run.operators import Admit, After, Close, OpenRun, Promote, Share, StageStep, Step, share_key  # noqa: E402
+from tasks.run.operators import Admit, After, Close, OpenRun, Promote, Share, Shares, StageStep, Step  # noqa: E402
 from tasks.run.watch import LandingTrigger  # noqa: E402
 
 HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
@@ -75,18 +75,15 @@ with DAG(
     names = [stage.name for stage in rendered]
     first = before_admit(rendered)
 
-    open_run = OpenRun(
-        task_id="open",
-        graph={stage.name: list(stage.upstream) for stage in rendered},
-        shares=SHARES,
-        modalities=sorted({stage.each for stage in rendered if stage.each}),
-    )
+    open_run = OpenRun(task_id="open", graph={stage.name: list(stage.upstream) for stage in rendered})
     tasks = {
         stage.name: StageStep(
             task_id=stage.task_id, stage=stage.name, upstream=stage.upstream, trigger_rule=RULE, **scheduling(stage)
         )
         for stage in rendered
     }
+    shared = {stage.each for stage in rendered if stage.each and SHARES > 1}
+    counts = {modality: Shares(task_id=f"share.{modality}", modality=modality, most=SHARES) for modality in sorted(shared)}
     shares = {
         stage.name: Share.partial(
             task_id=f"{stage.task_id}.share",
@@ -94,15 +91,16 @@ with DAG(
             upstream=stage.upstream,
             trigger_rule=RULE,
             **scheduling(stage),
-        ).expand(share=XComArg(open_run, key=share_key(stage.each)))
+        ).expand(share=counts[stage.each].output)
         for stage in rendered
-        if stage.each and SHARES > 1
+        if stage.each in shared
     }
     admit = Admit(task_id="admit", verb="admit", stages=sorted(first))
     measure = After(task_id="measure", verb="measure", stages=names, trigger_rule=RULE)
     close = Close(task_id="close", verb="close", stages=names, trigger_rule="all_done")
     promote = Promote(task_id="promote", verb="promote")
 
+    open_run >> list(counts.values())
     for stage in rendered:
         waiting = [tasks[stage.name], *([shares[stage.name]] if stage.name in shares else [])]
         before: list[Step] = [tasks[name] for name in stage.upstream]

@@ -59,12 +59,10 @@ def opened(context: Any) -> dict[str, Any]:
 class OpenRun(Step):
     """Make the run's commit of what landed and what the trigger form says; skip the night when there is nothing new."""
 
-    def __init__(self, *, graph: dict[str, list[str]], shares: int, modalities: Sequence[str], **kwargs: Any) -> None:
-        """Take the graph that Airflow shows, and among how many workers the partitions of these modalities may be shared."""
+    def __init__(self, *, graph: dict[str, list[str]], **kwargs: Any) -> None:
+        """Take the graph that Airflow shows."""
         super().__init__(verb="open", **kwargs)
         self.graph = graph
-        self.shares = shares
-        self.modalities = list(modalities)
 
     def request(self, context: Any) -> dict[str, Any]:
         """Add the form and the graph."""
@@ -75,21 +73,7 @@ class OpenRun(Step):
         if "nothing" in answer:
             context["ti"].xcom_push(key="return_value", value=answer)
             raise AirflowSkipException(answer["nothing"])
-        for modality in self.modalities:
-            value = shared(answer["partitions"].get(modality, 0), self.shares)
-            context["ti"].xcom_push(key=share_key(modality), value=value)
         return answer
-
-
-def share_key(modality: str) -> str:
-    """Under which `open` leaves the shares of a modality."""
-    return f"shares_{modality}"
-
-
-def shared(partitions: int, most: int) -> list[list[int]]:
-    """The shares of some partitions, as [number, of how many]; none when one worker does it all."""
-    count = min(partitions, most)
-    return [[number, count] for number in range(count)] if count > 1 else []
 
 
 class StageStep(Step):
@@ -112,6 +96,26 @@ class StageStep(Step):
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
         """Add what the stage counted."""
         return {**answer, "work": work}
+
+
+class Shares(BaseOperator):
+    """Say in how many shares the raw partitions of a modality are computed: none when one worker does it all."""
+
+    def __init__(self, *, modality: str, most: int, **kwargs: Any) -> None:
+        """Take the modality, and how many shares there may be."""
+        super().__init__(**kwargs)
+        self.modality = modality
+        self.most = most
+
+    def execute(self, context: Any) -> list[list[int]]:
+        """Return the shares of this run's partitions, as [number, of how many]."""
+        return shared(opened(context)["partitions"].get(self.modality, 0), self.most)
+
+
+def shared(partitions: int, most: int) -> list[list[int]]:
+    """The shares of some partitions, as [number, of how many]."""
+    count = min(partitions, most)
+    return [[number, count] for number in range(count)] if count > 1 else []
 
 
 class Share(StageStep):

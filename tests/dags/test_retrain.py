@@ -17,7 +17,7 @@ heavy = [name for name in {heavy} if name in sys.modules]
 began = time.process_time()
 dag = runpy.run_path("dags/retrain.py")["dag"]
 cpu = time.process_time() - began
-tasks = {{t.task_id: {{"up": sorted(t.upstream_task_ids), "pool": t.pool, "rule": t.trigger_rule.value}} for t in dag.tasks}}
+tasks = {{t.task_id: {{"up": sorted(t.upstream_task_ids), "pool": t.pool, "rule": str(getattr(t.trigger_rule, "value", t.trigger_rule))}} for t in dag.tasks}}
 print("ANSWER " + json.dumps({{"cpu": cpu, "heavy": heavy, "tasks": tasks, "params": sorted(dag.params)}}))
 """
 HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", "sklearn", "scipy")
@@ -25,12 +25,16 @@ HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", 
 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    home = tmp_path_factory.mktemp("home")
+    return parse(tmp_path_factory.mktemp("home"))
+
+
+def parse(home: Path, **settings: str) -> dict[str, Any]:
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
         "NIGHTLOOM_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        **settings,
     }
     done = subprocess.run(
         [sys.executable, "-c", PARSE.format(heavy=HEAVY)], env=environment, capture_output=True, text=True, check=True
@@ -51,6 +55,21 @@ def test_the_edges_are_those_of_dvc(parsed: dict[str, Any]) -> None:
     assert set(ids) <= set(parsed["tasks"])
     shown = {(ids[up], ids[task]) for task in ids for up in parsed["tasks"][task]["up"] if up in ids}
     assert shown == dvc_edges()
+
+
+def test_on_several_workers_partitions_are_shared_before_the_stage_puts_them_together(tmp_path: Path) -> None:
+    tasks = parse(tmp_path, NIGHTLOOM_SHARES="3")["tasks"]
+    assert {name for name in tasks if name.endswith(".share")} == {
+        f"{stage}.{modality}.share" for stage in ("profile", "extract") for modality in ("audio", "image", "text")
+    }
+    assert tasks["profile.image.share"]["up"] == ["open", "share.image"]
+    assert tasks["extract.image.share"]["up"] == ["pretrain.image", "share.image"]
+    assert tasks["extract.image"]["up"] == ["extract.image.share", "pretrain.image"]
+    assert tasks["extract.image.share"]["pool"] == "gpu"
+
+
+def test_on_one_worker_nothing_is_shared(parsed: dict[str, Any]) -> None:
+    assert not [name for name in parsed["tasks"] if name.endswith(".share")]
 
 
 def test_parsing_again_is_light(parsed: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.run.child import Child
+from tasks.run.operators import shared
 from tests.run.conftest import PARAMS, Project
 from tests.run.test_open import close, land, opening
 
@@ -207,6 +208,22 @@ def test_many_workers_fill_the_memo_and_the_stage_puts_it_together(nights: Proje
     last = run(worker(nights, "last"), commit, "shout")
     assert last.work == {"brought": 13, "decoded": 0}
     assert last.answer["lock"] == alone.answer["lock"]
+
+
+def test_shares_are_told_apart_and_one_worker_needs_none() -> None:
+    assert shared(7, 3) == [[0, 3], [1, 3], [2, 3]]
+    assert shared(2, 3) == [[0, 2], [1, 2]]
+    assert shared(1, 3) == shared(0, 3) == shared(9, 1) == []
+
+
+def test_open_tells_how_many_partitions_are_to_be_computed(nights: Project) -> None:
+    land(nights, "night-1", [f"s{i},x,one{i},two" for i in range(5)])
+    first = opening(nights, "r1")
+    assert first["partitions"] == {"a": 3, "b": 3, "samples": 1}
+    close(nights, first["commit"])
+    land(nights, "night-2", ["t1,x,new,two"])
+    assert opening(nights, "r2")["partitions"] == {"a": 1, "b": 1, "samples": 1}
+    assert opening(nights, "r3", overrides=["seed=2"])["partitions"] == {"a": 4, "b": 4, "samples": 2}
 
 
 def test_a_killed_training_goes_on_elsewhere_where_it_was(nights: Project, capfd: pytest.CaptureFixture[str]) -> None:
