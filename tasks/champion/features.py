@@ -8,7 +8,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.bundle import Bundle
-from tasks.contracts import ENCODERS, Features, folder_digest, partitions, read_index, read_partition
+from tasks.contracts import (
+    ENCODERS,
+    FEATURES,
+    Batch,
+    Features,
+    Partition,
+    folder_digest,
+    partitions,
+    read_index,
+    read_partition,
+    read_sample_ids,
+)
 from tasks.errors import ContractBroken
 from tasks.train.inputs import aligned, assembled
 
@@ -23,11 +34,12 @@ def features_for(bundle: Bundle, samples: pa.Table) -> tuple[dict[str, Features]
         modality -> features, row by row; number of raw rows that were encoded anew.
     """
     features, encoded = {}, 0
+    anew = to_encode(bundle, samples)
     for modality in bundle.modalities:
         width = bundle.candidate.card.widths[modality]
         if f"has_{modality}" not in samples.column_names:
             features[modality] = assembled(samples.num_rows, 1, width, [])
-        elif _same_encoder(bundle.folder, modality):
+        elif modality not in anew:
             features[modality] = aligned(modality, samples)
         else:
             parts = [(rows, bundle.encode(modality, items)) for rows, items in raw_rows(modality, samples)]
@@ -37,9 +49,29 @@ def features_for(bundle: Bundle, samples: pa.Table) -> tuple[dict[str, Features]
     return features, encoded
 
 
+def to_encode(bundle: Bundle, samples: pa.Table) -> list[str]:
+    """Names of the modalities whose raw rows the bundle must encode itself: its encoder is not tonight's."""
+    ours = [m for m in bundle.modalities if f"has_{m}" in samples.column_names]
+    return [m for m in ours if not _same_encoder(bundle.folder, m)]
+
+
 def _same_encoder(folder: Path, modality: str) -> bool:
     tonight = ENCODERS / modality
     return tonight.is_dir() and folder_digest(tonight) == folder_digest(folder / "encoders" / modality)
+
+
+def holding(modality: str, samples: pa.Table) -> list[tuple[Batch, Partition]]:
+    """The raw partitions with a row of these samples that have the modality, as the ids beside tonight's features tell."""
+    having = samples.filter(samples[f"has_{modality}"])
+    wanted = set(zip(having["batch"].to_pylist(), having["sample_id"].to_pylist(), strict=True))
+    batches = {batch for batch, _ in wanted}
+    found = []
+    for batch, partition in partitions(read_index(), modality):
+        if batch.key in batches:
+            ids = read_sample_ids(FEATURES / modality / f"{partition.stem}.safetensors")
+            if any((batch.key, sample) in wanted for sample in ids):
+                found.append((batch, partition))
+    return found
 
 
 def raw_rows(modality: str, samples: pa.Table) -> Iterator[tuple[npt.NDArray[np.int64], list[bytes]]]:
@@ -50,10 +82,7 @@ def raw_rows(modality: str, samples: pa.Table) -> Iterator[tuple[npt.NDArray[np.
     """
     keys = zip(samples["batch"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
     wanted = {key: row for row, (key, has) in enumerate(zip(keys, samples[f"has_{modality}"].to_pylist(), strict=True)) if has}
-    batches = {batch for batch, _ in wanted}
-    for batch, partition in partitions(read_index(), modality):
-        if batch.key not in batches:
-            continue
+    for batch, partition in holding(modality, samples):
         table = read_partition(partition)
         rows = [wanted.pop((batch.key, sample_id), -1) for sample_id in table["sample_id"].to_pylist()]
         there = [number for number, row in enumerate(rows) if row >= 0]

@@ -6,6 +6,8 @@ no verdict leans on it.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -82,13 +84,44 @@ def rows(measured: Mapping[str, float | int]) -> list[dict[str, Any]]:
 
 
 def sources(work: Path) -> dict[str, Partition]:
-    """The partitions that `raw_samples` reads: each modality's first one of the newest batch."""
+    """The partitions that `raw_samples` reads: one of each modality, of the newest batch.
+
+    Rows lie in the batch's order in all of them, so partitions that cover the same share of the way hold the same samples,
+    nearly. Those with enough samples in common are taken, and of these the smallest.
+    """
     newest = read_index(work / INDEX)[-1]
-    return {name: found[0] for name, found in newest.partitions.items() if name != "samples" and found}
+    spans = {name: _spans(found) for name, found in newest.partitions.items() if name != "samples" and found}
+    starts = sorted({span.start for found in spans.values() for span in found})
+    choices = [
+        {name: next(span for span in found if span.start <= start < span.end) for name, found in spans.items()}
+        for start in starts
+    ]
+    best = min(choices, key=lambda choice: (-min(_common(choice), SAMPLES), sum(s.partition.rows for s in choice.values())))
+    return {name: span.partition for name, span in best.items()}
+
+
+@dataclass(frozen=True)
+class Span:
+    """A partition, and from where to where it reaches in its batch: 0 is the first row, 1 the end."""
+
+    start: float
+    end: float
+    partition: Partition
+
+
+def _spans(found: Sequence[Partition]) -> list[Span]:
+    ends = list(accumulate(partition.rows for partition in found))
+    return [Span((end - p.rows) / ends[-1], end / ends[-1], p) for p, end in zip(found, ends, strict=True)]
+
+
+def _common(choice: Mapping[str, Span]) -> float:
+    """About how many samples lie in all of these."""
+    overlap = min(span.end for span in choice.values()) - max(span.start for span in choice.values())
+    return overlap * min(span.partition.rows / (span.end - span.start) for span in choice.values())
 
 
 def raw_samples(work: Path, limit: int = SAMPLES) -> list[dict[str, bytes | None]]:
-    """Raw samples of the newest batch, in the order of their ids.
+    """Raw samples of the newest batch: those with the most modalities, in the order of their ids.
 
     Args:
         work: a checkout in which the partitions of `sources` lie.
@@ -99,4 +132,5 @@ def raw_samples(work: Path, limit: int = SAMPLES) -> list[dict[str, bytes | None
         table = read_partition(partition, work / RAW)
         for sample, data in zip(table["sample_id"].to_pylist(), table["data"].to_pylist(), strict=True):
             found.setdefault(sample, {})[modality] = data
-    return [found[sample] for sample in sorted(found)[:limit]]
+    fullest = sorted(found, key=lambda sample: (-len(found[sample]), sample))[:limit]
+    return [found[sample] for sample in sorted(fullest)]

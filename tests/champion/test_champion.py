@@ -1,6 +1,7 @@
 """The reigning models on tonight's samples: features reused or computed anew, classes aligned by name."""
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -11,23 +12,30 @@ import pytest
 
 import tasks.bundle
 from tasks.champion.__main__ import align, champion
+from tasks.champion.reads import reads
 from tasks.contracts import (
     ANCHOR,
     BUNDLE,
     CHAMPION,
     ENCODERS,
+    FEATURES,
     MANIFEST,
     RAW,
     REPORTS,
+    read_features,
     read_json,
     read_probabilities,
+    read_sample_ids,
     write_bytes,
+    write_features,
     write_json,
+    write_parquet,
 )
 from tasks.errors import ContractBroken, NoData
 from tasks.params import load
 from tasks.select.assemble import assemble
 from tasks.train.__main__ import train
+from tasks.train.inputs import chosen
 from tests.planted import Decoder, plant, plant_raw
 
 PLAIN = Path("data/5_models/candidates/plain")
@@ -94,6 +102,55 @@ def test_another_encoder_reads_the_raw_rows_itself(name, capsys):
     number = int(samples["has_image"][samples["split"] == "test"].sum())
     assert f"encoded={number} " in capsys.readouterr().out
     np.testing.assert_allclose(rows_of("champion")[1], reused)
+
+
+def told(capsys):
+    capsys.readouterr()
+    reads()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_no_raw_partition_is_asked_for_while_the_encoders_are_the_same(capsys):
+    assert told(capsys) == []
+    crown(CHAMPION)
+    crown(ANCHOR, "late")
+    shutil.rmtree(RAW)
+    assert told(capsys) == []
+
+
+@pytest.mark.parametrize("folder", [CHAMPION, ANCHOR])
+def test_what_is_asked_for_is_what_the_stage_reads(folder, capsys):
+    crown(folder)
+    only_old_batch_is_test()
+    write_bytes(ENCODERS / "image" / "weights.safetensors", b"moved on")
+    wanted = told(capsys)
+    assert wanted == ["data/1_raw/image/2026-11-01-aaaaaaaa-000.parquet"]
+    for path in RAW.rglob("*.parquet"):
+        if str(path) not in wanted:
+            path.unlink()
+    champion()
+    for path in wanted:
+        Path(path).unlink()
+    with pytest.raises(NoData, match=r"2026-11-01-aaaaaaaa-000.parquet is not here"):
+        champion()
+
+
+def only_old_batch_is_test():
+    table = pq.read_table(MANIFEST / "samples.parquet")
+    new = pc.and_(pc.ends_with(table["batch"], "b"), pc.equal(table["split"], "test"))
+    write_parquet(MANIFEST / "samples.parquet", table.filter(pc.invert(new)))
+
+
+def test_partitions_without_a_test_sample_are_not_asked_for(capsys):
+    crown(CHAMPION)
+    write_bytes(ENCODERS / "image" / "weights.safetensors", b"moved on")
+    before = told(capsys)
+    samples = pq.read_table(MANIFEST / "samples.parquet").to_pandas()
+    path = FEATURES / "image/2026-11-01-aaaaaaaa-000.safetensors"
+    test = set(samples["sample_id"][samples["split"] == "test"])
+    rest = [sample for sample in read_sample_ids(path) if sample not in test]
+    write_features(path, chosen(read_features(path), np.arange(len(rest))), "", rest)
+    assert told(capsys) == before[1:]
 
 
 def test_the_bundles_own_encoder_is_the_one_that_encodes(monkeypatch):

@@ -83,12 +83,12 @@ def test_samples_come_from_the_newest_batch(
     old = Batch("1", "a" * 64, {"image": (Partition("image/old.parquet", 1, "0"),)})
     image = _partition(tmp_path, "image/new.parquet", {"s3": b"3", "s1": b"1"})
     text = _partition(tmp_path, "text/new.parquet", {"s2": b"zwei", "s1": b"eins"})
-    rest = Partition("image/rest.parquet", 1, "0")
-    write_index([old, Batch("2", "b" * 64, {"image": (image, rest), "samples": (rest,), "text": (text,)})])
+    rest = Partition("samples/2.parquet", 1, "0")
+    write_index([old, Batch("2", "b" * 64, {"image": (image,), "samples": (rest,), "text": (text,)})])
 
     assert measuring.sources(tmp_path) == {"image": image, "text": text}
     assert measuring.raw_samples(tmp_path) == [{"image": b"1", "text": b"eins"}, {"text": b"zwei"}, {"image": b"3"}]
-    assert len(measuring.raw_samples(tmp_path, limit=2)) == 2
+    assert measuring.raw_samples(tmp_path, limit=1) == [{"image": b"1", "text": b"eins"}]
 
     main()
     assert capsys.readouterr().out.startswith("samples 3 · latency_p50_ms ")
@@ -96,3 +96,20 @@ def test_samples_come_from_the_newest_batch(
     with pytest.raises(SystemExit, match="2"):
         main()
     assert "image/new.parquet is not here" in capsys.readouterr().err
+
+
+CUTS = {  # rows of each partition by modality -> which are read
+    "one each": ({"image": [40], "text": [40]}, {"image": 0, "text": 0}),
+    "the rest of a batch, when it is enough": ({"image": [500, 500, 120], "text": [500, 500, 120]}, {"image": 2, "text": 2}),
+    "not when it is too little": ({"image": [500, 500, 20], "text": [500, 500, 20]}, {"image": 0, "text": 0}),
+    "the same samples of each": ({"image": [300] * 4, "text": [800, 400]}, {"image": 2, "text": 1}),
+    "a small one that stands alone is no use": ({"image": [110, 890], "text": [1000]}, {"image": 0, "text": 0}),
+}
+
+
+@pytest.mark.parametrize("case", CUTS)
+def test_few_raw_rows_are_read_and_they_belong_together(case: str, tmp_path: Path) -> None:
+    cuts, wanted = CUTS[case]
+    parts = {m: tuple(Partition(f"{m}/{i}", rows, "0") for i, rows in enumerate(found)) for m, found in cuts.items()}
+    write_index([Batch("1", "a" * 64, parts)], tmp_path / "data/1_raw.json")
+    assert measuring.sources(tmp_path) == {m: parts[m][i] for m, i in wanted.items()}

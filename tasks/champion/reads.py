@@ -1,0 +1,32 @@
+"""Say which raw partitions `tasks.champion` will read, as a JSON list: `python -m tasks.champion.reads`.
+
+None, on a night whose encoders are those of the champion and of the anchor; else those that hold test samples.
+"""
+
+import argparse
+import json
+
+from tasks.bundle import Bundle
+from tasks.champion.features import holding, to_encode
+from tasks.contracts import ANCHOR, CHAMPION, RAW
+from tasks.stage import enter
+from tasks.train.inputs import read_samples_of
+
+
+def reads() -> None:
+    """Print the paths.
+
+    Raises:
+        NoData: a bundle, features or the manifest are absent.
+        ContractBroken: a bundle is damaged.
+    """
+    samples = read_samples_of(["test"])
+    bundles = [Bundle.load(folder) for folder in (CHAMPION, ANCHOR) if folder.is_dir() and any(folder.iterdir())]
+    modalities = sorted({modality for bundle in bundles for modality in to_encode(bundle, samples)})
+    found = [partition for modality in modalities for _, partition in holding(modality, samples)]
+    print(json.dumps([str(RAW / partition.path) for partition in found]))
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    enter(reads)
