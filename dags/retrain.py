@@ -20,6 +20,7 @@ from tasks.run.watch import LandingTrigger  # noqa: E402
 HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
 SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
 SHARES = int(os.environ.get("NIGHTLOOM_SHARES", "1"))
+CONTROL = "control"  # the queue of the workers that may write to central; one machine ignores queues
 RULE = "none_failed_min_one_success"  # a stage that this run does not have is skipped, what follows is not
 landing = Asset(
     name="landing",
@@ -69,13 +70,13 @@ with DAG(
     params=FORM,
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    default_args={"queue": "cpu", "retries": 1, "retry_delay": timedelta(seconds=10)},
 ) as dag:
     rendered = stages(ROOT, HOME / "graph")
     names = [stage.name for stage in rendered]
     first = before_admit(rendered)
 
-    open_run = OpenRun(task_id="open", graph={stage.name: list(stage.upstream) for stage in rendered})
+    open_run = OpenRun(task_id="open", queue=CONTROL, graph={stage.name: list(stage.upstream) for stage in rendered})
     tasks = {
         stage.name: StageStep(
             task_id=stage.task_id, stage=stage.name, upstream=stage.upstream, trigger_rule=RULE, **scheduling(stage)
@@ -95,10 +96,10 @@ with DAG(
         for stage in rendered
         if stage.each in shared
     }
-    admit = Admit(task_id="admit", verb="admit", stages=sorted(first))
+    admit = Admit(task_id="admit", queue=CONTROL, verb="admit", stages=sorted(first))
     measure = After(task_id="measure", verb="measure", stages=names, trigger_rule=RULE)
-    close = Close(task_id="close", verb="close", stages=names, trigger_rule="all_done")
-    promote = Promote(task_id="promote", verb="promote")
+    close = Close(task_id="close", queue=CONTROL, verb="close", stages=names, trigger_rule="all_done")
+    promote = Promote(task_id="promote", queue=CONTROL, verb="promote")
 
     open_run >> list(counts.values())
     for stage in rendered:

@@ -2,23 +2,12 @@
 
 from pathlib import Path
 
+from tasks.central.repository import create_central
 from tasks.errors import Refused
 from tasks.run.git import GitFailed, git
 from tasks.run.settings import Settings
 
 REGISTRY_TAGS = "refs/tags/fused-model"
-# What a registry needs: tags are written once, `nightly` only moves on. `receive.deny…` does not protect tags.
-HOOK = """#!/bin/sh
-# update <ref> <old> <new>: written by tasks/embedded/deploy.py
-none=$(printf '%s' "$2" | tr '0-9a-f' '0')
-case "$1" in
-    refs/tags/*) [ "$2" = "$none" ] || { echo "a tag is written once: $1 stays as it is" >&2; exit 1; } ;;
-    refs/heads/nightly)
-        [ "$3" != "$none" ] || { echo "nightly cannot be deleted" >&2; exit 1; }
-        [ "$2" = "$none" ] || git merge-base --is-ancestor "$2" "$3" ||
-            { echo "nightly only moves on: it is at $2 by now" >&2; exit 1; } ;;
-esac
-"""
 
 
 def deploy(root: Path, s: Settings) -> str:
@@ -41,21 +30,6 @@ def deploy(root: Path, s: Settings) -> str:
     _push(root, central, [tag for tag in _refs(root, "refs/tags") if tag not in known and not tag.startswith(REGISTRY_TAGS)])
     _check_out(central, s.home / "deployed", commit)
     return commit
-
-
-def create_central(central: Path) -> bool:
-    """Make the bare repository with its hook; False when it is there."""
-    if (central / "HEAD").is_file():
-        return False
-    git("init", "--quiet", "--bare", "--initial-branch=main", str(central))
-    git("config", "receive.shallowUpdate", "true", cwd=central)  # a checkout may be a shallow clone
-    # A person's own core.hooksPath must not switch central's hook off.
-    git("config", "core.hooksPath", str(central / "hooks"), cwd=central)
-    hook = central / "hooks" / "update"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(HOOK)
-    hook.chmod(0o755)
-    return True
 
 
 def holds_data(s: Settings) -> bool:

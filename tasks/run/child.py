@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.run.secret import conceal, divide
+
 MISTAKE = 2  # exit code of a known mistake: trying again would not help
 
 _KEPT = ("PATH", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
@@ -38,7 +40,8 @@ class Child:
     """A running `python -m module` with its request on standard input."""
 
     def __init__(self, module: str, request: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
-        """Start the child."""
+        """Start the child. Secrets of its environment go with the request, Airflow's own variables nowhere."""
+        plain, told = divide(environment)
         self._answer = tempfile.NamedTemporaryFile(prefix="nightloom-", suffix=".json")  # noqa: SIM115  closed by wait
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -48,9 +51,9 @@ class Child:
             start_new_session=True,
             text=True,
             errors="replace",
-            env=dict(os.environ if environment is None else environment),
+            env=plain,
         )
-        line = json.dumps({**request, "answer": self._answer.name}) + "\n"
+        line = json.dumps({**request, "answer": self._answer.name, "secrets": told}) + "\n"
         try:
             self._stdin().write(line)
             self._stdin().flush()  # and left open: its end is the sign of our death
@@ -94,8 +97,10 @@ def _counted(line: str) -> list[tuple[str, int]]:
 
 
 def request() -> dict[str, Any]:
-    """In the child: read the request, and from then on die with the asker."""
+    """In the child: hide from other processes, read the request and the secrets, and from then on die with the asker."""
+    conceal()
     body: dict[str, Any] = json.loads(sys.stdin.readline())
+    os.environ.update(body.pop("secrets", {}))
     threading.Thread(target=_die_with_asker, daemon=True).start()
     return body
 

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 from tasks.errors import TasksError
+from tasks.run.secret import divide
+from tasks.run.settings import git_login
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Nightloom",
@@ -21,6 +23,10 @@ class GitFailed(TasksError):
     """A git command that ended with an error; the message holds what git said."""
 
 
+class Denied(TasksError):
+    """Central does not know this login, or does not let it push."""
+
+
 def git(*args: str, cwd: Path | None = None, stdin: str | None = None, date: str | None = None) -> str:
     """Run git and return what it printed.
 
@@ -32,10 +38,13 @@ def git(*args: str, cwd: Path | None = None, stdin: str | None = None, date: str
 
     Raises:
         GitFailed: git's exit code was not 0.
+        Denied: central refuses the login.
     """
-    # A hook's or a caller's repository is not ours, and neither are a person's hooks.
-    theirs = {name for name in os.environ if name.startswith("GIT_") and not name.startswith(("GIT_SSH", "GIT_ASKPASS"))}
-    environment = {**{name: value for name, value in os.environ.items() if name not in theirs}, **IDENTITY}
+    # A hook's or a caller's repository is not ours, and neither are a person's hooks. Of all secrets git gets its own.
+    plain, _ = divide()
+    kept = {n: v for n, v in plain.items() if not n.startswith("GIT_") or n.startswith(("GIT_SSH", "GIT_ASKPASS"))}
+    proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    environment = {**kept, **proxies, **IDENTITY, **git_login()}
     if date is not None:
         environment |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
     done = subprocess.run(
@@ -48,8 +57,21 @@ def git(*args: str, cwd: Path | None = None, stdin: str | None = None, date: str
         check=False,
     )
     if done.returncode != 0:
-        raise GitFailed(f"git {' '.join(args[:3])}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+        said = done.stderr.strip()
+        _check_login(said)
+        raise GitFailed(f"git {' '.join(args[:3])}: {said or f'exit code {done.returncode}'}")
     return done.stdout.strip()
+
+
+def _check_login(said: str) -> None:
+    """Put git's words for a refused login into ours; git itself asks for a user when a server says 401."""
+    if "returned error: 403" in said:
+        raise Denied(
+            "central does not let this login push: `open`, `close` and `promote` need NIGHTLOOM_GIT_USER=writer, which only"
+            " the workers of the queue `control` have"
+        )
+    if "could not read Username" in said or "Authentication failed" in said or "returned error: 401" in said:
+        raise Denied("central refuses the login: set NIGHTLOOM_GIT_USER and NIGHTLOOM_GIT_PASSWORD to what it was started with")
 
 
 def resolve(clone: Path, name: str) -> str | None:

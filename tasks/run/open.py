@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         if opened:
             return _answer(folder, opened)
         last = resolve(folder, "nightly")
-        revision = _check_out(folder, form.revision, last)
+        revision = _check_out(folder, form.revision, last, s.revisions)
         _override(folder, form.overrides)
         params = parameters.load(folder / "params.yaml")
         news = bring_in(s, folder, params, form.release)
@@ -102,19 +103,36 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         return _answer(folder, commit)
 
 
-def _check_out(folder: Path, name: str, last: str | None) -> str:
+def _check_out(folder: Path, name: str, last: str | None, allowed: Sequence[str]) -> str:
     """Put the revision's code and the last closed run's state into the workspace."""
     revision = resolve(folder, name)
     if revision is None:
         known = git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes/origin", cwd=folder).split()
         known = [branch for branch in known if not branch.startswith("runs/") and branch != "HEAD"]
         raise WrongValue(f"revision {name!r} is no branch, tag or commit of central; branches: {', '.join(known)}")
+    _check_allowed(folder, name, revision, allowed)
     git("checkout", "--quiet", "--detach", revision, cwd=folder)
     present = set(git("ls-tree", "-r", "--name-only", last, cwd=folder).splitlines()) if last else set()
     state = [path for path in STATE if path in present]
     if last and state:
         git("checkout", "--quiet", last, "--", *state, cwd=folder)
     return revision
+
+
+def _check_allowed(folder: Path, name: str, revision: str, allowed: Sequence[str]) -> None:
+    """Hold a commit against the branches and tags whose history may be run: its code will run on every worker.
+
+    Raises:
+        Refused: it is in the history of none of them.
+    """
+    places = ("refs/remotes/origin", "refs/tags")
+    listed = git("for-each-ref", f"--contains={revision}", "--format=%(refname)", *places, cwd=folder).splitlines()
+    names = [ref.removeprefix("refs/remotes/origin/").removeprefix("refs/tags/") for ref in listed]
+    if not any(fnmatchcase(ref, glob) for ref in names for glob in allowed):
+        raise Refused(
+            f"revision {name!r} ({revision[:10]}) may not be run here: only what is in the history of {', '.join(allowed)}"
+            " may (NIGHTLOOM_REVISIONS). Merge it there first"
+        )
 
 
 def _override(folder: Path, overrides: Sequence[str]) -> None:

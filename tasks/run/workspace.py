@@ -27,18 +27,19 @@ def workspace(s: Settings, commit: str, name: str, cache: Path | None = None) ->
         shared = ["--shared"] if Path(s.central).is_dir() else []  # objects are borrowed: 0.02 s
         git("clone", "--quiet", "--no-checkout", *shared, s.central, str(folder))
         git("checkout", "--quiet", "--detach", commit, cwd=folder)
-        configure_dvc(folder, s.remote, cache or s.cache)
+        configure_dvc(folder, s, cache or s.cache)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def configure_dvc(folder: Path, remote: str, cache: Path) -> None:
+def configure_dvc(folder: Path, s: Settings, cache: Path) -> None:
     """Write .dvc/config.local, which git ignores."""
     cache.mkdir(parents=True, exist_ok=True)
+    endpoint = f'    endpointurl = "{s.s3_endpoint}"\n' if s.s3_endpoint and s.remote.startswith("s3://") else ""
     (folder / ".dvc" / "config.local").write_text(
         f"[core]\n    analytics = false\n    check_update = false\n    autostage = true\n"
         f'    site_cache_dir = "{folder / ".dvc" / "tmp" / "site"}"\n'
         f'[cache]\n    dir = "{cache}"\n'
-        f'[\'remote "nightloom"\']\n    url = "{remote}"\n    verify = true\n'
+        f'[\'remote "nightloom"\']\n    url = "{s.remote}"\n    verify = true\n{endpoint}'
     )

@@ -17,7 +17,8 @@ heavy = [name for name in {heavy} if name in sys.modules]
 began = time.process_time()
 dag = runpy.run_path("dags/retrain.py")["dag"]
 cpu = time.process_time() - began
-tasks = {{t.task_id: {{"up": sorted(t.upstream_task_ids), "pool": t.pool, "rule": str(getattr(t.trigger_rule, "value", t.trigger_rule))}} for t in dag.tasks}}
+rule = lambda task: str(getattr(task.trigger_rule, "value", task.trigger_rule))  # of a mapped task it is a text
+tasks = {{t.task_id: {{"up": sorted(t.upstream_task_ids), "pool": t.pool, "rule": rule(t)}} for t in dag.tasks}}
 print("ANSWER " + json.dumps({{"cpu": cpu, "heavy": heavy, "tasks": tasks, "params": sorted(dag.params)}}))
 """
 HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", "sklearn", "scipy")

@@ -1,0 +1,73 @@
+"""A served central: the real server process on loopback, a checkout, and the two logins."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.run.git import git
+
+PASSWORDS = {"reader": "canary-reader-0123456789", "writer": "canary-writer-0123456789"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the server is, its repository on disk, and a clone's checkout with one commit."""
+
+    url: str
+    repository: Path
+    checkout: Path
+    log: Path
+
+    @property
+    def central(self) -> str:
+        return f"{self.url}/central.git"
+
+    def login(self, patch: pytest.MonkeyPatch, user: str, password: str | None = None) -> None:
+        """Be this user from now on."""
+        patch.setenv("NIGHTLOOM_CENTRAL", self.central)
+        patch.setenv("NIGHTLOOM_GIT_USER", user)
+        patch.setenv("NIGHTLOOM_GIT_PASSWORD", password or PASSWORDS[user])
+
+
+def environment() -> dict[str, str]:
+    names = {f"NIGHTLOOM_{name.upper()}_PASSWORD": password for name, password in PASSWORDS.items()}
+    return {**os.environ, **names, "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, Path]]:
+    folder = tmp_path_factory.mktemp("central")
+    log = folder / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tasks.central", "--folder", str(folder), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=out,
+            text=True,
+            env=environment(),
+        )
+        assert process.stdout is not None
+        found = re.match(r"central is (http://127\.0\.0\.1:\d+)/central\.git", process.stdout.readline())
+        assert found
+        yield found[1], folder / "central.git", log
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+        process.stdout.close()
+
+
+@pytest.fixture
+def served(server: tuple[str, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
+    url, repository, log = server
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    for ref in git("for-each-ref", "--format=%(refname)", cwd=repository).split():
+        git("update-ref", "-d", ref, cwd=repository)  # each test has it empty
+    checkout = tmp_path / "checkout"
+    git("init", "--quiet", "--initial-branch=main", str(checkout))
+    git("commit", "--quiet", "--allow-empty", "--message=start", cwd=checkout)
+    return Served(url, repository, checkout, log)
