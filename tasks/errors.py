@@ -6,7 +6,8 @@ TasksError                 anything below: printed as one line, exit code 2, no 
 ├── WrongValue             a parameter of the wrong type or out of range
 ├── NoData                 nothing to work on, and how to get it
 ├── EnvironmentDiffers     the installed packages are not those of requirements.lock
-└── Refused                an effect that the rules of a run forbid (stale verdict, port taken, second run …)
+└── Refused                an effect that the rules of a run forbid (port taken, second run …)
+    └── Overtaken          another run was faster: what was judged has to be judged again
 """
 
 from collections.abc import Iterable
@@ -42,3 +43,7 @@ class EnvironmentDiffers(TasksError):
 
 class Refused(TasksError):
     """An effect that the rules of a run forbid."""
+
+
+class Overtaken(Refused):
+    """Another run was faster; the message names it. What was judged has to be judged again."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import BUNDLE, CHAMPION
-from tasks.errors import Refused, WrongValue
+from tasks.errors import Overtaken, Refused, WrongValue
 from tasks.promote import registry
 from tasks.promote.announce import announce, next_date_s, one_line, tag_object
 from tasks.promote.bump import FIRST, bump, level
@@ -27,10 +27,12 @@ def promote(s: Settings, run: str, commit: str, approved_by: str) -> dict[str, A
 
     Returns:
         `version`, `number`, `tag` and `commit` of the reign, and `promoted`. When the bundle is the champion's, byte for byte,
-        there is nothing new: they are the champion's, `promoted` is False and nothing was written.
+        there is nothing new: they are the champion's, `promoted` is False and nothing was written. The same when a person
+        rolled back from this very bundle: then `refused` says so.
 
     Raises:
-        Refused: the verdict is no "promote", or is about another champion than the one that reigns now.
+        Overtaken: the verdict is about another champion than the one that reigns now.
+        Refused: the verdict is no "promote".
         ContractBroken: the commit's bundle or data is not what the verdict names.
         WrongValue: nobody approved.
     """
@@ -55,7 +57,7 @@ def _settled(claim: Claim, reigns: list[Reign]) -> dict[str, Any] | None:
     """The answer, when the registry has one already; None when this claim is next.
 
     Raises:
-        Refused: another run won, or the verdict names a champion that does not reign.
+        Overtaken: another run won, or the verdict names a champion that does not reign.
     """
     for reign in reigns:
         mine = reign.trailers.get("Run") == one_line(claim.run) and reign.trailers.get("Commit") == claim.commit
@@ -69,9 +71,20 @@ def _settled(claim: Claim, reigns: list[Reign]) -> dict[str, Any] | None:
             if last
             else "there is no champion"
         )
-        raise Refused(f"{now}; the verdict of run {claim.run} was against #{against} ({named}): run again")
+        raise Overtaken(f"{now}; the verdict of run {claim.run} was against #{against} ({named}): run again")
     if last and last.trailers.get("Bundle") == claim.bundle:
         return _answer(last, promoted=False)
+    return _left_behind(claim, reigns)
+
+
+def _left_behind(claim: Claim, reigns: list[Reign]) -> dict[str, Any] | None:
+    """The answer to content that a person rolled back from: only a person brings it back."""
+    left = registry.barred(reigns)
+    for reign in reigns:
+        if reign.version in left and reign.trailers.get("Bundle") == claim.bundle:
+            by = left[reign.version]
+            why = f"rolled back by #{by.number}: {by.trailers.get('Reason', 'no reason given')}"
+            return {**_answer(reign, promoted=False), "refused": f"this content is {reign.version}, {why}"}
     return None
 
 

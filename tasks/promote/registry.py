@@ -2,6 +2,7 @@
 
     fused-model@v1.4.0        a version: this commit's bundle
     fused-model#champion#7    the 7th reign: the version of this commit reigns
+    fused-model#verified#2    this commit's version was made again, bit for bit (`differs`: it was not; see tasks/reproduce)
 
 Order is the number, never a clock. Nothing is overwritten: a rollback is the next number on an older version's commit.
 `gto show` and `gto history` read the same tags.
@@ -21,6 +22,7 @@ from tasks.run.git import git
 
 MODEL = "fused-model"
 VERSION_TAG = re.compile(rf"{MODEL}@(v(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*))")
+ROLLED_BACK = "Rolled-back"  # the trailer that names the versions a person left behind
 REIGN_TAG = re.compile(rf"{MODEL}#champion#([1-9]\d*)")
 
 # The name last: it is never empty, and what git prints gets stripped (\x1e and \x1f are white space to Python).
@@ -81,6 +83,16 @@ def anchor_of(reigns: list[Reign]) -> Reign | None:
                 raise ContractBroken(f"{reign.tag} names {wanted} as anchor, but no tag says that it ever reigned")
             return found
     return reigns[-1] if reigns else None
+
+
+def barred(reigns: list[Reign]) -> dict[str, Reign]:
+    """Versions that a person rolled back from, each with the rollback; one that reigns again is not among them."""
+    found: dict[str, Reign] = {}
+    for reign in reigns:
+        if ROLLED_BACK in reign.trailers:
+            found |= dict.fromkeys(reign.trailers[ROLLED_BACK].split(", "), reign)
+        found.pop(reign.version, None)
+    return found
 
 
 def history(central: str) -> list[Reign]:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from tasks.promote import mirror as mirroring
-from tasks.promote.mirror import mirror
+from tasks.promote.mirror import mirror, resync
 from tasks.promote.promote import promote
+from tasks.promote.rollback import rollback
 from tasks.promote.runs import log_run
 from tasks.promote.tracking import connect
+from tasks.run.settings import Settings
 from tests.promote.conftest import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own, about SQLAlchemy and others; ours are errors below
@@ -95,6 +97,53 @@ def test_the_champion_predicts_from_raw_inputs(project: Project, tmp_path: Path,
         '{"columns":["label","label__no","label__yes"],"index":[0,1,2],"data":[["yes",0.1,0.9],["yes",0.1,0.9],["no",0.8,0.2]]}\n'
     )
     assert not list(s.home.rglob("*.pkl"))
+
+
+def shown(s: Settings) -> dict[str, str]:
+    """MLflow's versions by commit, and where the alias points."""
+    client, _ = connect(s)
+    found = {entry.tags["version"]: entry.tags["commit"] for entry in client.search_model_versions("name='fused-model'")}
+    return {**found, "alias": client.get_model_version_by_alias("fused-model", "champion").tags["version"]}
+
+
+def test_the_mirror_is_made_anew_from_the_tags_alone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = project.s
+    monkeypatch.setattr(mirroring, "_save", lambda work, to: to.mkdir() or (to / "MLmodel").write_text("model"))
+    first = promote(s, "night-1", project.close("night-1", "a"), "gate")
+    second = promote(s, "night-2", project.close("night-2", "b", 1, "v1.0.0"), "gate")
+    wanted = {"v1.0.0": first["commit"], "v1.0.1": second["commit"], "alias": "v1.0.1"}
+    nothing = {"removed": [], "added": [], "champion": "v1.0.1"}
+    assert resync(s) == {**nothing, "added": ["v1.0.0", "v1.0.1"]}
+    assert resync(s) == nothing
+    client, _ = connect(s)
+    for tags in ({"version": "v1.0.0", "commit": first["commit"]}, {"version": "v7.0.0"}, {}):
+        client.create_model_version("fused-model", "somewhere", tags=tags)
+    client.set_model_version_tag("fused-model", "1", "commit", "another")
+    client.set_registered_model_alias("fused-model", "champion", "4")
+    assert resync(s) == {
+        "removed": [
+            "number 1, v1.0.0 of another commit than its tag's",
+            "number 4, which no tag names (v7.0.0)",
+            "number 5, which no tag names (no version)",
+        ],
+        "added": [],
+        "champion": "v1.0.1",
+    }
+    assert shown(s) == wanted
+    client.create_model_version("fused-model", "somewhere", tags={"version": "v1.0.1", "commit": second["commit"]})
+    assert resync(s)["removed"] == ["number 6, v1.0.1 a second time"]
+    client.delete_model_version("fused-model", "2")
+    assert resync(s)["added"] == ["v1.0.1"]
+    client.delete_registered_model("fused-model")
+    assert resync(s)["added"] == ["v1.0.0", "v1.0.1"]
+    assert shown(s) == wanted
+    rollback(s, "v1.0.0", "bad labels", "asked-1", "Ada")
+    assert mirror(s) == []
+    assert shown(s) == {**wanted, "alias": "v1.0.0"}
+    monkeypatch.setattr(mirroring.registry, "champion", lambda central: None)
+    monkeypatch.setattr(mirroring.registry, "versions", lambda central: {})
+    assert len(resync(s)["removed"]) == 2
+    assert client.get_registered_model("fused-model").aliases == {}
 
 
 def test_a_run_is_logged_once(project: Project) -> None:
