@@ -20,7 +20,7 @@ def work() -> None:
     sys.argv[0] = "airflow"
     from airflow.__main__ import main
 
-    main()
+    main()  # type: ignore[no-untyped-call]  # Airflow's
 
 
 def _look_after(child: int) -> None:
