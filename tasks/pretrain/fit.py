@@ -1,12 +1,12 @@
 """The training loop of an encoder: supervised, a fixed number of epochs, no look at anything but training rows.
 
 One-cycle learning rate (Smith and Topin 2017, "Super-Convergence"): a fixed schedule needs no validation set to stop early,
-and none may be looked at here.
+and none may be looked at here. One that was cut off goes on after the last whole epoch (tasks/checkpoint.py).
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
 from tasks.params import Pretrain, keyed_seed
 
@@ -71,17 +72,31 @@ def fit(
     model = nn.ModuleDict({"network": network, "heads": heads}).to(device)
     order = torch.Generator().manual_seed(keyed_seed(seed, "order", name))
     optimiser, schedule, parts = _optimiser(model, len(arrays), knobs)
-    curve: list[float] = []
-    for epoch in range(1, knobs.epochs + 1):
-        total = 0.0
-        for chosen in torch.tensor_split(torch.randperm(len(arrays), generator=order), parts):
-            batch = module.augment({key: values[chosen] for key, values in inputs.items()}, order)
-            loss = _loss(model, _to(batch, device), _to({t: v[chosen] for t, v in targets.items()}, device))
-            _step(optimiser, schedule, loss)
-            total += loss.item() * len(chosen)
-        curve.append(round(total / len(arrays), 6))
+    training = Training(model, optimiser, order, schedule)
+    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, inputs, targets))
+    resumed = checkpoint.resume(knobs.epochs)
+    curve: list[float] = resumed[0]["curve"] if resumed else []
+    for epoch in range(len(curve) + 1, knobs.epochs + 1):
+        curve.append(_epoch(module, model, training, inputs, targets, parts))
         _tell(name, epoch, knobs.epochs, curve[-1])
+        checkpoint.save({"epoch": epoch, "curve": curve})
     return Fitted(network.eval().cpu(), facts, parts * knobs.epochs, curve)
+
+
+def _epoch(module: ModuleType, model: nn.ModuleDict, training: Training, inputs: Batch, targets: Batch, parts: int) -> float:
+    """One pass over the samples in a new order; returns the mean loss."""
+    count, total = len(next(iter(inputs.values()))), 0.0
+    device = str(next(model.parameters()).device)
+    for chosen in torch.tensor_split(torch.randperm(count, generator=training.order), parts):
+        batch = module.augment({key: values[chosen] for key, values in inputs.items()}, training.order)
+        loss = _loss(model, _to(batch, device), _to({t: v[chosen] for t, v in targets.items()}, device))
+        training.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        training.optimiser.step()
+        if training.schedule:
+            training.schedule.step()
+        total += loss.item() * len(chosen)
+    return round(total / count, 6)
 
 
 def _optimiser(
@@ -101,13 +116,6 @@ def _optimiser(
 
 def _to(tensors: Batch, device: str) -> Batch:
     return {key: values.to(device) for key, values in tensors.items()}
-
-
-def _step(optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-    schedule.step()
 
 
 def _tell(name: str, epoch: int, epochs: int, loss: float) -> None:

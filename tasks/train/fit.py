@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
 from tasks.params import Target, Train, keyed_seed
 from tasks.train.card import Card, described
 from tasks.train.inputs import UNLABELLED, Inputs
-from tasks.train.network import Modal, Network
-from tasks.train.neural import Neural
+from tasks.train.network import Network
+from tasks.train.neural import ROWS, Neural
+from tasks.train.rows import Rows
 
 SHOWN_EVERY = 5  # epochs
 
@@ -37,45 +40,6 @@ class Task:
     train: Train
     seed: int
     device: str
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Samples as tensors: tokens float32 [n, t, d], mask bool [n, t] and time float32 [n, t] per modality, labels int64 [n]."""
-
-    tokens: Modal
-    mask: Modal
-    time: Modal
-    labels: Modal
-
-    @classmethod
-    def of(cls, inputs: Inputs, targets: Mapping[str, Target], device: str) -> "Rows":
-        """Copy samples to a device."""
-        features = sorted(inputs.features.items())
-        return cls(
-            {m: torch.from_numpy(body.tokens).to(device) for m, body in features},
-            {m: torch.from_numpy(body.mask).to(device) for m, body in features},
-            {m: torch.from_numpy(body.time).to(device) for m, body in features},
-            {t: torch.from_numpy(inputs.labels(t)).to(device) for t in sorted(targets)},
-        )
-
-    def take(self, index: Tensor) -> "Rows":
-        """Some of the samples, in this order."""
-        return Rows(
-            *({name: x[index] for name, x in part.items()} for part in (self.tokens, self.mask, self.time, self.labels))
-        )
-
-    def dropping(self, share: float, generator: torch.Generator) -> "Rows":
-        """Hide each present modality with probability `share`, but never all of a sample's.
-
-        Neverova, Wolf, Taylor, Nebout, "ModDrop: Adaptive Multi-modal Gesture Recognition", TPAMI 2016: the network
-        learns to do with what is there, and not to lean on the modality that it overfitted first.
-        """
-        there = torch.stack([self.mask[m].any(1) for m in self.mask], 1)  # [b, modalities]
-        kept = there & (torch.rand(there.shape, generator=generator).to(there.device) >= share)
-        kept = torch.where(kept.any(1, keepdim=True), kept, there)
-        mask = {m: self.mask[m] & kept[:, i : i + 1] for i, m in enumerate(self.mask)}
-        return Rows(self.tokens, mask, self.time, self.labels)
 
 
 def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Task) -> Neural:
@@ -104,7 +68,7 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
     for modality, adapter in zip(network.modalities, network.adapters.values(), strict=True):
         adapter.measure(rows.tokens[modality], rows.mask[modality])  # type: ignore[operator]
     steps, curve = _descend(name, network, rows, Rows.of(val, task.targets, task.device), task)
-    prior = {t: prior_of(train.labels(t), sizes[t]) for t in sorted(sizes)}
+    prior = {t: prior_of(train.labels(t)[train.there], sizes[t]) for t in sorted(sizes)}
     settings = {"fusion": fusion, "width": knobs.width, "heads": knobs.heads, "dropout": knobs.dropout, "prior": prior}
     card = Card(name, kind, list(widths), widths, described(task.classes), network.size(), steps, curve, settings)
     return Neural(card, network.cpu())
@@ -119,73 +83,113 @@ def prior_of(labels: npt.NDArray[np.int64], classes: int) -> list[float]:
 def _check_labels(name: str, train: Inputs, val: Inputs, task: Task) -> None:
     for split, inputs in {"train": train, "val": val}.items():
         for target in task.targets:
-            if not (inputs.labels(target) != UNLABELLED).any():
+            if not (inputs.labels(target)[inputs.there] != UNLABELLED).any():
                 raise ContractBroken(
                     f"{name}: no sample of split {split} is labelled in {target} (with {', '.join(sorted(inputs.features))}):"
                     f" land labelled samples, or raise split.{split if split == 'val' else 'val and split.test'} in params.yaml"
                 )
 
 
+@dataclass
+class Reached:
+    """Where the descent stands after an epoch: its own numbers, and the best weights so far."""
+
+    kept: dict[str, Tensor]
+    epoch: int = 0
+    since: int = 0  # epochs without a better validation loss
+    steps: int = 0
+    best: float = math.inf
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """The numbers alone."""
+        return {key: value for key, value in vars(self).items() if key != "kept"}
+
+
 def _descend(name: str, network: Network, train: Rows, val: Rows, task: Task) -> tuple[int, list[dict[str, float]]]:
     """Fit in place; returns the number of optimiser steps and the losses by epoch."""
     knobs = task.train
     optimiser = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
-    generator = torch.Generator().manual_seed(keyed_seed(task.seed, "order", name))
-    best, since, steps = math.inf, 0, 0
-    kept = {key: value.clone() for key, value in network.state_dict().items()}
-    curve: list[dict[str, float]] = []
-    for epoch in range(1, knobs.epochs + 1):
-        train_loss, done = _epoch(network, optimiser, train, task, generator)
-        val_loss = _loss_on(network, val, task)
-        steps += done
-        if not math.isfinite(train_loss + val_loss):
-            raise ContractBroken(f"{name}: the loss is {train_loss} in epoch {epoch}: lower train.learning_rate in params.yaml")
-        curve.append({"epoch": epoch, "train_loss": round(train_loss, 6), "val_loss": round(val_loss, 6)})
-        since += 1
-        if val_loss < best:
-            best, since = val_loss, 0
-            kept = {key: value.clone() for key, value in network.state_dict().items()}
-        if epoch % SHOWN_EVERY == 0 or since >= knobs.patience:
-            print(f"{name}: epoch {epoch}/{knobs.epochs}, loss {train_loss:.3f}, validation {val_loss:.3f}", flush=True)
-        if since >= knobs.patience:
-            break
-    network.load_state_dict(kept)
-    return steps, curve
+    order = torch.Generator().manual_seed(keyed_seed(task.seed, "order", name))
+    training = Training(network, optimiser, order)
+    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, task))
+    reached = Reached(_copied(network))
+    if resumed := checkpoint.resume(knobs.epochs):
+        facts, kept = resumed
+        reached = Reached(kept, **facts)
+    while reached.epoch < knobs.epochs and reached.since < knobs.patience:
+        _advance(name, network, training, train, val, task, reached)
+        checkpoint.save(reached.facts(), reached.kept)
+    network.load_state_dict(reached.kept)
+    return reached.steps, reached.curve
 
 
-def _epoch(
-    network: Network, optimiser: torch.optim.Optimizer, train: Rows, task: Task, generator: torch.Generator
-) -> tuple[float, int]:
+def _advance(name: str, network: Network, training: Training, train: Rows, val: Rows, task: Task, reached: Reached) -> None:
+    """One epoch further.
+
+    Raises:
+        ContractBroken: the loss is no longer finite.
+    """
+    knobs = task.train
+    train_loss, done = _epoch(network, training, train, task)
+    val_loss = _loss_on(network, val, task)
+    reached.epoch += 1
+    reached.steps += done
+    if not math.isfinite(train_loss + val_loss):
+        raise ContractBroken(
+            f"{name}: the loss is {train_loss} in epoch {reached.epoch}: lower train.learning_rate in params.yaml"
+        )
+    reached.curve.append({"epoch": reached.epoch, "train_loss": round(train_loss, 6), "val_loss": round(val_loss, 6)})
+    reached.since += 1
+    if val_loss < reached.best:
+        reached.best, reached.since, reached.kept = val_loss, 0, _copied(network)
+    if reached.epoch % SHOWN_EVERY == 0 or reached.since >= knobs.patience:
+        print(f"{name}: epoch {reached.epoch}/{knobs.epochs}, loss {train_loss:.3f}, validation {val_loss:.3f}", flush=True)
+
+
+def _copied(network: Network) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in network.state_dict().items()}
+
+
+def _identity(network: Network, train: Rows, val: Rows, task: Task) -> str:
+    """A digest of all that a descent depends on, the network's initial weights among it."""
+    knobs = [asdict(task.train), {t: asdict(target) for t, target in sorted(task.targets.items())}, task.seed, task.device]
+    return digest(knobs, network.state_dict(), *(vars(rows) for rows in (train, val)))
+
+
+def _epoch(network: Network, training: Training, train: Rows, task: Task) -> tuple[float, int]:
     """One pass over the train split in a new order: mean loss and number of steps."""
     network.train()
-    device = next(network.parameters()).device
-    total, batches = 0.0, list(_batches(train, task.train.batch, generator))
+    total = 0.0
+    batches = torch.split(train.there[torch.randperm(len(train.there), generator=training.order)], task.train.batch)
     for index in batches:
-        batch = train.take(index.to(device)).dropping(task.train.modality_dropout, generator)
-        loss = _loss(network, batch, task.targets)
-        optimiser.zero_grad()
+        batch = train.take(index).dropping(task.train.modality_dropout, training.order)
+        loss = _weighted(_losses(network, batch), task.targets)
+        training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        training.optimiser.step()
         total += loss.item()
     return total / len(batches), len(batches)
 
 
-def _batches(rows: Rows, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    count = len(next(iter(rows.labels.values())))
-    return torch.split(torch.randperm(count, generator=generator), size)
-
-
-def _loss(network: Network, rows: Rows, targets: Mapping[str, Target]) -> Tensor:
-    """Weighted sum over targets of the mean cross-entropy of the labelled; 0 where none is."""
+def _losses(network: Network, rows: Rows) -> dict[str, tuple[Tensor, Tensor]]:
+    """Per target the sum of the cross-entropy over the labelled, and their number."""
     logits = network(rows.tokens, rows.mask, rows.time)
-    total = torch.zeros((), device=next(iter(logits.values())).device)
-    for name, target in sorted(targets.items()):
-        labelled = (rows.labels[name] != UNLABELLED).sum().clamp(min=1)
-        total = total + target.weight * functional.cross_entropy(logits[name], rows.labels[name], reduction="sum") / labelled
-    return total
+    return {
+        name: (functional.cross_entropy(logits[name], truth, reduction="sum"), (truth != UNLABELLED).sum())
+        for name, truth in rows.labels.items()
+    }
+
+
+def _weighted(sums: Mapping[str, tuple[Tensor, Tensor]], targets: Mapping[str, Target]) -> Tensor:
+    """Weighted sum over targets of the mean cross-entropy of the labelled; 0 where none is."""
+    return torch.stack([targets[t].weight * total / count.clamp(min=1) for t, (total, count) in sorted(sums.items())]).sum()
 
 
 def _loss_on(network: Network, rows: Rows, task: Task) -> float:
+    """The loss of all rows, some at a time."""
     network.eval()
     with torch.inference_mode():
-        return float(_loss(network, rows, task.targets))
+        parts = [_losses(network, rows.take(index)) for index in torch.split(rows.there, ROWS)]
+    sums = {t: [torch.stack(both).sum(0) for both in zip(*(part[t] for part in parts), strict=True)] for t in rows.labels}
+    return float(_weighted({t: (total, count) for t, (total, count) in sums.items()}, task.targets))

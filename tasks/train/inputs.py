@@ -38,11 +38,14 @@ class Inputs:
         """Class indices int64 [n], `UNLABELLED` where the target is empty."""
         return np.array(self.samples[target].fill_null(UNLABELLED).to_numpy(), dtype=np.int64)
 
-    def having(self, modality: str) -> "Inputs":
-        """Only this modality, and only the samples that have it."""
-        features = self.features[modality]
-        rows = np.flatnonzero(present(features))
-        return Inputs(self.samples.take(pa.array(rows)), {modality: chosen(features, rows)})
+    @property
+    def there(self) -> Rows:
+        """Numbers of the rows that have any of the modalities, int64 [k]."""
+        return np.flatnonzero(np.logical_or.reduce([present(body) for body in self.features.values()]))
+
+    def only(self, modality: str) -> "Inputs":
+        """The same samples with this modality alone, without a copy."""
+        return Inputs(self.samples, {modality: self.features[modality]})
 
 
 def read_classes(manifest: Path = MANIFEST) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """The network that a neural candidate is: an adapter per modality, a fusion, a linear head per target."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from tasks.train.fusions import FUSIONS
 from tasks.train.fusions.pool import slot
 
 Modal = dict[str, Tensor]
+MEASURED = 1024  # rows looked at together
 
 
 class Adapter(nn.Module):
@@ -28,10 +29,12 @@ class Adapter(nn.Module):
 
     def measure(self, tokens: Tensor, mask: Tensor) -> None:
         """Take mean and deviation from the tokens that are there; a constant feature keeps the scale 1."""
-        there = tokens[mask].double()  # [k, d]
-        if len(there):
-            deviation = there.std(0, correction=0)
-            self.mean.copy_(there.mean(0))
+        count = int(mask.sum())
+        if count:
+            mean = torch.stack([part.sum(0) for part in _pieces(tokens, mask)]).sum(0) / count
+            squares = torch.stack([((part - mean) ** 2).sum(0) for part in _pieces(tokens, mask)]).sum(0)
+            deviation = torch.sqrt(squares / count)
+            self.mean.copy_(mean)
             self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -39,6 +42,12 @@ class Adapter(nn.Module):
         there = mask.unsqueeze(-1)
         standard = (torch.where(there, tokens, self.mean) - self.mean) / self.scale
         return torch.where(there, self.project(self.dropout(standard)), 0.0)
+
+
+def _pieces(tokens: Tensor, mask: Tensor) -> Iterator[Tensor]:
+    """The tokens that are there, float64 [k, d], of some rows at a time: no second copy of all."""
+    for at in range(0, len(mask), MEASURED):
+        yield tokens[at : at + MEASURED][mask[at : at + MEASURED]].double()
 
 
 class Network(nn.Module):

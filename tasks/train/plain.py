@@ -12,7 +12,7 @@ from tasks.train.logistic import Logistic
 def plain(train: Inputs, val: Inputs, task: Task) -> Iterator[Candidate]:
     """Fit each modality alone, combine them by late averaging, and fit a logistic regression on all."""
     parts = [
-        fit(f"alone-{modality}", "alone", "mean", train.having(modality), val.having(modality), task)
+        fit(f"alone-{modality}", "alone", "mean", train.only(modality), val.only(modality), task)
         for modality in sorted(train.features)
     ]
     yield from parts

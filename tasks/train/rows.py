@@ -1,0 +1,56 @@
+"""What a network is fitted on: samples as tensors, some of them taken at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tasks.params import Target
+from tasks.train.inputs import Inputs
+from tasks.train.network import Modal
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Samples as tensors: tokens float32 [n, t, d], mask bool [n, t] and time float32 [n, t] per modality, labels int64 [n].
+
+    `there` int64 [k] numbers those that have any of the modalities: the others teach nothing.
+    """
+
+    tokens: Modal
+    mask: Modal
+    time: Modal
+    labels: Modal
+    there: Tensor
+
+    @classmethod
+    def of(cls, inputs: Inputs, targets: Mapping[str, Target], device: str) -> "Rows":
+        """Samples on a device; on the CPU the memory is that of the inputs."""
+        features = sorted(inputs.features.items())
+        return cls(
+            {m: torch.from_numpy(body.tokens).to(device) for m, body in features},
+            {m: torch.from_numpy(body.mask).to(device) for m, body in features},
+            {m: torch.from_numpy(body.time).to(device) for m, body in features},
+            {t: torch.from_numpy(inputs.labels(t)).to(device) for t in sorted(targets)},
+            torch.from_numpy(inputs.there).to(device),
+        )
+
+    def take(self, index: Tensor) -> "Rows":
+        """Some of the samples, in this order."""
+        tokens, mask, time, labels = (
+            {name: x[index] for name, x in part.items()} for part in (self.tokens, self.mask, self.time, self.labels)
+        )
+        return Rows(tokens, mask, time, labels, torch.arange(len(index)))
+
+    def dropping(self, share: float, generator: torch.Generator) -> "Rows":
+        """Hide each present modality with probability `share`, but never all of a sample's.
+
+        Neverova, Wolf, Taylor, Nebout, "ModDrop: Adaptive Multi-modal Gesture Recognition", TPAMI 2016: the network
+        learns to do with what is there, and not to lean on the modality that it overfitted first.
+        """
+        there = torch.stack([self.mask[m].any(1) for m in self.mask], 1)  # [b, modalities]
+        kept = there & (torch.rand(there.shape, generator=generator).to(there.device) >= share)
+        kept = torch.where(kept.any(1, keepdim=True), kept, there)
+        mask = {m: self.mask[m] & kept[:, i : i + 1] for i, m in enumerate(self.mask)}
+        return Rows(self.tokens, mask, self.time, self.labels, self.there)
