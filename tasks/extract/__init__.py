@@ -31,6 +31,8 @@ from tasks.profile import kind_module
 
 BATCH = 16  # samples that go through the network together; always filled up, so that neighbours do not change a sample's bytes
 
+Prepared = dict[int, dict[str, npt.NDArray[Any]]]  # by row
+
 
 def network_module(kind: str) -> ModuleType:
     """The module of a kind's network. The kind's name has been checked by `tasks.params`."""
@@ -85,24 +87,26 @@ class Loaded:
         """
         decoder, prepare = kind_module(self.card.kind), network_module(self.card.kind).prepare
         options = _options(self.card)
-        rows: list[dict[str, npt.NDArray[Any]] | None] = []
-        for data in items:
+        whole = _nothing(len(items), *self.shape)
+        waiting: Prepared = {}  # decoded and prepared samples are large: no more of them are held than go together
+        for row, data in enumerate(items):
             array = _decoded(decoder, data, options)
-            rows.append(None if array is None else prepare(array, options, self.card.facts))
-        return self._features(rows, device)
-
-    def _features(self, rows: Sequence[dict[str, npt.NDArray[Any]] | None], device: str) -> Features:
-        good = [index for index, row in enumerate(rows) if row is not None]
-        whole = _nothing(len(rows), *self.shape)
-        if not good:
-            return Features(*whole)
-        prepared = [row for row in rows if row is not None]
-        whole[0][good] = np.concatenate(
-            [self._tokens(prepared[at : at + BATCH], device) for at in range(0, len(prepared), BATCH)]
-        )
-        whole[1][good] = np.stack([row["mask"] for row in prepared])
-        whole[2][good] = np.stack([row["time"] for row in prepared])
+            if array is not None:
+                waiting[row] = prepare(array, options, self.card.facts)
+            if len(waiting) == BATCH:
+                self._place(waiting, whole, device)
+                waiting = {}
+        if waiting:
+            self._place(waiting, whole, device)
         return Features(*whole)
+
+    def _place(self, rows: Prepared, whole: tuple[npt.NDArray[Any], ...], device: str) -> None:
+        """Put the features of some rows where they belong."""
+        tokens, mask, time = whole
+        prepared, places = list(rows.values()), list(rows)
+        tokens[places] = self._tokens(prepared, device)
+        mask[places] = np.stack([row["mask"] for row in prepared])
+        time[places] = np.stack([row["time"] for row in prepared])
 
     def _tokens(self, rows: Sequence[dict[str, npt.NDArray[Any]]], device: str) -> npt.NDArray[np.float32]:
         """Tokens of at most BATCH samples; the batch is filled up with its first one."""

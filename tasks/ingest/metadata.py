@@ -3,18 +3,21 @@
 import csv
 import hashlib
 import io
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.errors import ContractBroken
 from tasks.ingest.landing import METADATA, Landed
-from tasks.ingest.names import Twins, id_problem, path_problem
+from tasks.ingest.names import folded, id_problem, path_problem
+from tasks.ingest.seen import Names
 from tasks.ingest.store import Unreadable
 from tasks.ingest.times import seconds
 from tasks.params import Modality, Params
 
 CELL = 1_000_000  # characters
+PIECE = 1 << 16  # characters
 SPLITS = frozenset({"", "train", "val", "test"})
 
 
@@ -34,7 +37,10 @@ class Line:
 
 
 class Metadata:
-    """The content of one metadata.csv, read once so that its hash and its rows belong together."""
+    """The content of one metadata.csv, read once so that its hash and its rows belong together.
+
+    Memory: the file's bytes (at most `ingest.file_mb`), and what is refused for being there twice.
+    """
 
     def __init__(self, landed: Landed, params: Params) -> None:
         """Read the file and check its columns.
@@ -44,16 +50,13 @@ class Metadata:
         """
         self.where = f"{landed.place}/{METADATA}"
         try:
-            content = landed.store.read(METADATA, params.ingest.file_mb << 20)
+            self._content = landed.store.read(METADATA, params.ingest.file_mb << 20)
         except Unreadable as problem:
             raise ContractBroken(f"{self.where} {problem}") from problem
-        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.sha256 = hashlib.sha256(self._content).hexdigest()
         self._params = params
-        try:
-            self._text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ContractBroken(f"{self.where} is not UTF-8 (byte {error.start}); save it as `CSV UTF-8`") from error
-        csv.field_size_limit(max(csv.field_size_limit(), len(content)))  # a long cell costs its row, not the batch
+        self._check_encoding()
+        csv.field_size_limit(max(csv.field_size_limit(), len(self._content)))  # a long cell costs its row, not the batch
         self.columns = tuple(next(self._parsed(), []))
         self._check_columns()
         self._survey()
@@ -72,11 +75,24 @@ class Metadata:
                 yield column, row[column]
 
     def _parsed(self) -> Iterator[list[str]]:
-        reader = csv.reader(io.StringIO(self._text, newline=""), strict=True)
+        reader = csv.reader(self._text(), strict=True)
         try:
             yield from reader
         except csv.Error as error:
             raise ContractBroken(f"{self.where}, line {reader.line_num}, is not CSV: {error}") from error
+
+    def _text(self) -> io.TextIOWrapper:
+        """The content, decoded piece by piece as it is read."""
+        return io.TextIOWrapper(io.BytesIO(self._content), "utf-8-sig", newline="")
+
+    def _check_encoding(self) -> None:
+        text = self._text()
+        try:
+            while text.read(PIECE):
+                pass
+        except UnicodeDecodeError as error:
+            at = _wrong_byte(self._content)
+            raise ContractBroken(f"{self.where} is not UTF-8 (byte {at}); save it as `CSV UTF-8`") from error
 
     def _numbered(self) -> Iterator[tuple[int, list[str]]]:
         rows = self._parsed()
@@ -97,19 +113,15 @@ class Metadata:
 
     def _survey(self) -> None:
         """Take note of what only the whole table shows: ids used twice, and twins of ids and paths."""
-        self._labels: dict[str, set[tuple[str, ...]]] = {}
-        self._uses: Counter[str] = Counter()
-        self._ids, self._files = Twins(), Twins()
-        count = 0
+        ids, files, count = Names(), Names(), 0
         for _, cells in self._numbered():
             count += 1
             row = dict(zip(self.columns, cells, strict=False))
             sample = row.get("sample_id", "")
-            self._uses[sample] += 1
-            self._ids.add(sample)
-            self._labels.setdefault(sample, set()).add(tuple(row.get(t, "") for t in self._params.targets))
+            ids.add(sample, json.dumps([row.get(t, "") for t in self._params.targets]))
             for _, path in self.paths(row):
-                self._files.add(path)
+                files.add(path)
+        self._repeated, self._twins, self._twin_files = ids.repeated(), ids.twins(), files.twins()
         if not 0 < count <= self._params.ingest.batch_rows:
             limit = self._params.ingest.batch_rows
             raise ContractBroken(f"{self.where} has {count} rows, expected 1 to {limit} (ingest.batch_rows)")
@@ -131,10 +143,10 @@ class Metadata:
         )
 
     def _id_used(self, sample: str) -> str:
-        if self._uses[sample] > 1:
-            differ = " with different labels" if len(self._labels[sample]) > 1 else ""
-            return f"sample_id {sample!r} stands in {self._uses[sample]} rows of the batch{differ}"
-        if self._ids.has(sample):
+        if sample in self._repeated:
+            uses, differ = self._repeated[sample]
+            return f"sample_id {sample!r} stands in {uses} rows of the batch{' with different labels' if differ else ''}"
+        if self._twins and folded(sample) in self._twins:
             return f"sample_id {sample!r} differs from another only in case or Unicode form"
         return ""
 
@@ -151,11 +163,20 @@ class Metadata:
     def _path_problem(self, row: dict[str, str]) -> str:
         for column, path in self.paths(row):
             problem = path_problem(path)
-            if not problem and self._files.has(path):
+            if not problem and self._twin_files and folded(path) in self._twin_files:
                 problem = "differs from another path only in case or Unicode form"
             if problem:
                 return f"{column}: {path[:80]!r} {problem}"
         return ""
+
+
+def _wrong_byte(content: bytes) -> int:
+    """Where a content stops being UTF-8."""
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(content)
 
 
 def _wanted(params: Params, columns: frozenset[str]) -> Iterator[tuple[str, bool]]:

@@ -44,24 +44,6 @@ def path_problem(path: str) -> str:
     return ""
 
 
-class Twins:
-    """Finds different spellings that a system blind to case or to Unicode's normal forms takes for the same name."""
-
-    def __init__(self) -> None:
-        """Start with no names."""
-        self._first: dict[str, str] = {}
-        self._several: set[str] = set()
-
-    def add(self, text: str) -> None:
-        """Take note of a spelling."""
-        key = _folded(text)
-        if self._first.setdefault(key, text) != text:
-            self._several.add(key)
-
-    def has(self, text: str) -> bool:
-        """Say whether another spelling of this name was added."""
-        return bool(self._several) and _folded(text) in self._several
-
-
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """What spellings have in common that a system blind to case or to Unicode's normal forms takes for the same name."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tasks.errors import ContractBroken
 from tasks.ingest.landing import Landed
 from tasks.ingest.metadata import Line, Metadata
+from tasks.ingest.seen import Digests
 from tasks.ingest.store import Unreadable
 from tasks.params import Modality, Params
 
@@ -27,7 +28,7 @@ class Rows:
         """Read metadata.csv (see `Metadata` for what may be wrong with it)."""
         self.metadata = Metadata(landed, params)
         self._landed, self._params = landed, params
-        self._hashes: dict[str, bytes] = {}
+        self._digests = Digests()
 
     def read(self) -> Iterator[tuple[Line, dict[str, Content]]]:
         """Yield each row with its modalities' bytes; of a refused row, with none.
@@ -54,8 +55,8 @@ class Rows:
             sha256 over the sha256 of metadata.csv and the sorted (path, sha256) of the files that were read.
         """
         whole = hashlib.sha256(f"{self.metadata.sha256}\n".encode())
-        for path in sorted(self._hashes):
-            whole.update(f"{self._hashes[path].hex()}  {path}\n".encode())
+        for path, sha256 in self._digests:
+            whole.update(f"{sha256.hex()}  {path}\n".encode())
         return whole.hexdigest()
 
     def _contents(self, row: dict[str, str]) -> dict[str, Content]:
@@ -79,8 +80,7 @@ class Rows:
             data = self._landed.store.read(path, self._params.ingest.file_mb << 20)
         except Unreadable as problem:
             raise Unreadable(f"{column}: {path[:80]!r} {problem}") from problem
-        sha256 = hashlib.sha256(data).digest()
-        if self._hashes.setdefault(path, sha256) != sha256:
+        if not self._digests.add(path, hashlib.sha256(data).digest()):
             raise ContractBroken(f"{self._landed.place}: {path} changed while it was read; land the batch again")
         return data
 
