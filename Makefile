@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test check reproduce figures lock clean
+.PHONY: help install run up test check reproduce chaos figures lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -44,6 +44,9 @@ check: $(STAMP) ## style and types
 reproduce: $(STAMP) ## VERSION=v1.0.0: make a version again from nothing, and compare bit for bit
 	@test -n "$(VERSION)" || { echo "which version? make reproduce VERSION=v1.0.0 (git tag --list 'fused-model@*')"; exit 2; }
 	@$(BIN)/python -m tasks.reproduce $(VERSION)
+
+chaos: $(STAMP) ## NIGHTS=20 SEED=0: kill anything, anytime, under real Airflow; every night must come to the same bytes
+	@$(BIN)/python -m tests.chaos --nights $(or $(NIGHTS),20) --seed $(or $(SEED),0)
 
 figures: $(STAMP) ## the sample scores for three seeds, measured here
 	@$(BIN)/python -m tests.figures sample

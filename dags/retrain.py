@@ -1,6 +1,7 @@
 """The night: dvc.yaml as Airflow tasks, between `open` and `promote`.
 
-Nightly, or when data lands (asset `landing`); both at once are one run.
+Nightly, or when data lands (asset `landing`). Two runs may be at work at once: the one that closes first counts, the other
+is run again (`again`) and judged against what is there by then; of two that come to the very same, one has nothing to do.
 """
 
 import os
@@ -14,7 +15,8 @@ sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
 
 from tasks.run.graph import Stage, stages  # noqa: E402
-from tasks.run.operators import Admit, After, Close, OpenRun, Promote, Share, Shares, StageStep, Step  # noqa: E402
+from tasks.run.operators import Admit, After, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
+from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
 from tasks.run.watch import LandingTrigger  # noqa: E402
 
 HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
@@ -22,6 +24,13 @@ SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
 SHARES = int(os.environ.get("NIGHTLOOM_SHARES", "1"))
 CONTROL = "control"  # the queue of the workers that may write to central; one machine ignores queues
 RULE = "none_failed_min_one_success"  # a stage that this run does not have is skipped, what follows is not
+# For workers, disks, stores and git servers that come back; a known mistake fails at once, a bug at its second traceback.
+RETRY = {
+    "retries": 10,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": 1.5,  # each wait is so much longer than the one before
+    "max_retry_delay": timedelta(minutes=2),
+}
 landing = Asset(
     name="landing",
     uri="nightloom://landing",
@@ -69,8 +78,8 @@ with DAG(
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable(SCHEDULE, timezone="UTC"), assets=[landing]),
     params=FORM,
     catchup=False,
-    max_active_runs=1,
-    default_args={"queue": "cpu", "retries": 1, "retry_delay": timedelta(seconds=10)},
+    max_active_runs=2,
+    default_args={"queue": "cpu", **RETRY},
 ) as dag:
     rendered = stages(ROOT, HOME / "graph")
     names = [stage.name for stage in rendered]
@@ -99,7 +108,9 @@ with DAG(
     admit = Admit(task_id="admit", queue=CONTROL, verb="admit", stages=sorted(first))
     measure = After(task_id="measure", verb="measure", stages=names, trigger_rule=RULE)
     close = Close(task_id="close", queue=CONTROL, verb="close", stages=names, trigger_rule="all_done")
-    promote = Promote(task_id="promote", queue=CONTROL, verb="promote")
+    verify = Verify(task_id="verify", queue="gpu", pool="gpu", verb="verify")  # only with gate.verify: true
+    promote = Promote(task_id="promote", queue=CONTROL, verb="promote", trigger_rule=RULE)
+    again = Again(task_id="again", queue=CONTROL, trigger_rule=RULE)
 
     open_run >> list(counts.values())
     for stage in rendered:
@@ -116,4 +127,5 @@ with DAG(
     leaves = set(names) - {name for stage in rendered for name in stage.upstream}
     for name in sorted(leaves):
         tasks[name] >> measure
-    [admit, measure] >> close >> promote
+    [admit, measure] >> close >> verify >> promote >> again
+    close >> [promote, again]

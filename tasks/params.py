@@ -130,6 +130,7 @@ class Gate:
     floor: float = 0.0  # lowest acceptable score (lower bound)
     floor_over_prior: float = 0.05  # above always answering the commonest class (lower bound)
     floor_over_single: float | None = None  # above the best single modality (lower bound), if asked for
+    verify: bool = False  # make the candidate again from nothing before it is promoted; only the same bytes are
 
 
 @dataclass(frozen=True)

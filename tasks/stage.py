@@ -18,6 +18,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from tasks.errors import EnvironmentDiffers, TasksError
 
 LOCK = Path("requirements.lock")
+MISTAKE = 2  # exit codes: trying again would not help
+AGAIN = 75  # it may, once there is room (sysexits.h: a temporary failure)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 

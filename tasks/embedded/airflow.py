@@ -46,7 +46,9 @@ def migrate(group: Group, s: Settings) -> None:
 def start(group: Group, s: Settings, names: tuple[str, ...]) -> None:
     """Start Airflow's processes, each with its log under logs/."""
     for name in names:
-        group.start(name, command(*PROCESSES[name]), s.home / "logs" / f"{name}.log")
+        log = s.home / "logs" / f"{name}.log"
+        log.unlink(missing_ok=True)
+        group.start(name, command(*PROCESSES[name]), log, again=True)
 
 
 def command(*words: str) -> list[str]:
@@ -80,10 +82,19 @@ def answers(rest: Rest) -> bool:
     return True
 
 
-def create_pool(rest: Rest, name: str = "gpu", slots: int = 1) -> None:
-    """Create a pool unless it is there; a task of a pool that is not there waits for ever."""
-    if rest.find(f"/pools/{name}") is None:
-        rest.call("POST", "/pools", {"name": name, "slots": slots, "description": "one at a time"})
+def set_pool(rest: Rest, name: str, slots: int) -> None:
+    """Create a pool, or change its size; a task of a pool that is not there waits for ever.
+
+    Args:
+        rest: the API.
+        name: the pool's.
+        slots: tasks at once.
+    """
+    pool = {"name": name, "slots": slots, "description": f"{slots} at a time, by `device` in params.yaml"}
+    if (found := rest.find(f"/pools/{name}")) is None:
+        rest.call("POST", "/pools", pool)
+    elif found["slots"] != slots:
+        rest.call("PATCH", f"/pools/{name}", {**pool, "include_deferred": False})
 
 
 def parsed(rest: Rest, dag: str, since: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -47,9 +48,17 @@ def environment(s: Settings, root: Path, port: int) -> dict[str, str]:
 
 def landing(s: Settings, root: Path) -> str:
     """The landing zone that the deployed commit names; a relative one is below the checkout."""
-    params = yaml.safe_load((s.home / "deployed" / "params.yaml").read_text()) or {}
-    place = s.landing or landing_of(params)
+    place = s.landing or landing_of(_deployed_params(s))
     return place if "://" in place else str(root / place)
+
+
+def fitted_at_once(s: Settings) -> int:
+    """How many models are fitted at a time: one on a GPU, as many as there are tasks at once on the processor."""
+    return AT_ONCE if _deployed_params(s).get("device", "cpu") == "cpu" else 1
+
+
+def _deployed_params(s: Settings) -> dict[str, Any]:
+    return yaml.safe_load((s.home / "deployed" / "params.yaml").read_text()) or {}
 
 
 def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
@@ -57,8 +66,11 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
     return {
         "CORE__DAGS_FOLDER": str(s.home / "deployed" / "dags"),
         "CORE__LOAD_EXAMPLES": "False",
-        "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__PARALLELISM": str(AT_ONCE),  # one worker process each; Airflow's own default is 32
+        "CORE__EXECUTOR": "tasks.embedded.executor.Executor",
+        # A worker process learns of its task's end up to 5 s late, while the next task waits for a free one: so there are more
+        # of them than tasks at once.
+        "CORE__PARALLELISM": str(4 * AT_ONCE),
+        "CORE__MAX_ACTIVE_TASKS_PER_DAG": str(AT_ONCE),
         "CORE__FERNET_KEY": own["fernet"],
         "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
@@ -72,11 +84,15 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": own["jwt"],
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # s, to see a DAG file that is new
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",  # s, to read a known one again
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",  # s, to read a known one again
         "LOGGING__BASE_LOG_FOLDER": str(s.home / "logs" / "tasks"),
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(s.home / "logs" / "dags"),
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # s
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",  # s, until a task whose worker was killed is tried again
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",  # s, to look for tasks of a scheduler that was killed
+        "SCHEDULER__TASK_QUEUED_TIMEOUT": "120",  # s, until a task that no worker takes is queued again
+        "WORKERS__EXECUTION_API_RETRIES": "30",  # an API server that is away for a minute costs no healthy task its life
+        "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "5",  # s
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ import psutil
 from tasks.errors import TasksError
 
 GRACE_S = 6.0
+START_ANEW = 70  # the exit code of a process that asks for a new start (sysexits.h: an internal error)
+RESTARTS = 50  # of one process, so that one that is killed over and over does not look well
 
 
 class Ended(TasksError):
@@ -35,6 +38,8 @@ class Group:
         self._grace_s = grace_s
         self._logs: dict[str, Path] = {}
         self._codes: dict[str, int] = {}
+        self._again: dict[str, list[str]] = {}
+        self.restarts: Counter[str] = Counter()
         self._guard = subprocess.Popen(
             [sys.executable, "-m", "tasks.embedded.guard", str(grace_s)],
             stdin=subprocess.PIPE,
@@ -47,18 +52,31 @@ class Group:
         self._reader = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
 
+    @property
+    def guard(self) -> int:
+        """The process below which all others are."""
+        return self._guard.pid
+
     def _listen(self) -> None:
         for line in self._guard.stdout or ():
             told = json.loads(line)
             self._codes[told["name"]] = told["code"]
 
-    def start(self, name: str, command: list[str], log: Path) -> None:
-        """Start a process; its output goes to `log`.
+    def start(self, name: str, command: list[str], log: Path, again: bool = False) -> None:
+        """Start a process; its output is added to `log`.
+
+        Args:
+            name: to tell it from others.
+            command: its words.
+            log: a file.
+            again: whether `check` starts it anew when it was killed.
 
         Raises:
             Ended: the guard is gone.
         """
         self._logs[name] = log
+        if again:
+            self._again[name] = command
         self._codes.pop(name, None)
         try:
             self._write(json.dumps({"name": name, "command": command, "log": str(log)}) + "\n")
@@ -75,15 +93,18 @@ class Group:
         return self._codes.get(name)
 
     def check(self) -> None:
-        """See that all are running.
+        """See that all are running; start those anew that were killed and are to live on.
 
         Raises:
-            Ended: one is not, and it, or the guard, should be.
+            Ended: one is not running, and it, or the guard, should be.
         """
         if self._guard.poll() is not None:
             raise Ended(f"the guard process {self._guard.pid} was killed; start again")
         for name, code in dict(self._codes).items():
-            if code != 0:
+            if (code < 0 or code == START_ANEW) and name in self._again and self.restarts[name] < RESTARTS:
+                self.restarts[name] += 1
+                self.start(name, self._again[name], self._logs[name])
+            elif code != 0:
                 raise Ended(f"{name} ended with exit code {code}; the end of {self._logs[name]}:\n{tail(self._logs[name])}")
 
     def stop(self) -> None:

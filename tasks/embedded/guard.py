@@ -63,7 +63,7 @@ def _start(request: dict[str, Any]) -> int:
     """Start a process with its output in its log; SIGTERM reaches it should even the guard be killed."""
     log = Path(request["log"])
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             request["command"],
             stdin=subprocess.DEVNULL,

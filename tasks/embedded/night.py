@@ -1,6 +1,5 @@
 """`make run`: one night, from a landed batch to a verdict."""
 
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,9 +14,9 @@ from tasks.embedded.sample import land_next
 from tasks.embedded.summary import Night, look_further, render
 from tasks.params import Ingest
 from tasks.run.settings import Settings, settings
+from tasks.run.workspace import sweep
 
 DAG = "retrain"
-DAY_S = 24 * 3600
 
 
 def say(line: str) -> None:
@@ -60,20 +59,12 @@ def prepare(root: Path, s: Settings) -> str:
     missing = preflight.left_out(root)
     if missing:
         say(missing)
-    sweep(s)
+    sweep(s.home / "work")
     commit = deploy(root, s)
     say(f"deployed {commit[:10]}")
     if (place := environment.landing(s, root)) == str(root / Ingest.landing):
         Path(place).mkdir(parents=True, exist_ok=True)  # the folder of a fresh clone; another one must be there
     return commit
-
-
-def sweep(s: Settings) -> None:
-    """Remove workspaces that a killed task left behind; younger ones may be at work (`make reproduce`)."""
-    work = s.home / "work"
-    for folder in work.iterdir() if work.is_dir() else ():
-        if time.time() - folder.stat().st_mtime > DAY_S:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
@@ -90,7 +81,7 @@ def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
     airflow.migrate(group, s)
     airflow.start(group, s, names)
     airflow.wait(lambda: airflow.answers(rest), group, f"Airflow did not answer in time; see {s.home / 'logs'}")
-    airflow.create_pool(rest)
+    airflow.set_pool(rest, "gpu", environment.fitted_at_once(s))
     log = s.home / "logs" / "dag-processor.log"
     airflow.wait(lambda: airflow.parsed(rest, DAG, since), group, f"Airflow did not read dags/{DAG}.py in time; see {log}")
     say(f"Airflow is ready after {time.monotonic() - began:.0f} s")
@@ -103,13 +94,11 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
     rest.call("PATCH", f"/dags/{DAG}", {"is_paused": False})
     name = str(rest.call("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}})["dag_run_id"])
     say(f"triggered {DAG}: {name}")
-    try:
-        for change in follow(rest, DAG, name, group.check):
-            say(change.line())
-    except KeyboardInterrupt:
-        say("stopping: the run is marked as failed, the next one starts afresh")
-        cut_off(rest, name)
-        raise
+    _follow(rest, name, group)
+    while again := follower(rest, name):
+        say(f"run {name} was overtaken by another one; it goes on as {again}")
+        name = again
+        _follow(rest, name, group)
     state = str(rest.call("GET", f"/dags/{DAG}/dagRuns/{name}")["state"])
     return Night(
         run=name,
@@ -119,6 +108,23 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
         promoted=rest.xcom(DAG, name, "promote"),
         failures=failures(rest, DAG, name, s.home / "logs" / "tasks") if state != "success" else (),
     )
+
+
+def _follow(rest: Rest, name: str, group: Group) -> None:
+    try:
+        for change in follow(rest, DAG, name, group.check):
+            say(change.line())
+    except KeyboardInterrupt:
+        say("stopping: the run is marked as failed, the next one starts afresh")
+        cut_off(rest, name)
+        raise
+
+
+def follower(rest: Rest, name: str) -> str | None:
+    """The run that goes on in place of an overtaken one, once that was triggered; None when this run is the last word."""
+    told = [rest.xcom(DAG, name, task) or {} for task in ("close", "promote")]
+    again = next((str(answer["again"]) for answer in told if answer.get("again")), None)
+    return again if again and rest.find(f"/dags/{DAG}/dagRuns/{again}") else None
 
 
 def retire_leftovers(rest: Rest, tell: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from tasks.embedded.follow import WIDTH, Failure
 
 PLAIN = ("late", "logistic")
+MOVED_NOTHING = ("overtaken", "nothing new")  # outcomes of a run that another one was faster than
 BAR = 30  # characters of a score of 1
 
 
@@ -38,6 +39,12 @@ class Night:
         return (self.opened or {}).get("nothing")
 
     @property
+    def reigning(self) -> Mapping[str, Any] | None:
+        """The version that this run brought to the throne, or found there with the very same content."""
+        promoted = self.promoted or {}
+        return None if {"refused", "overtaken"} & set(promoted) else self.promoted
+
+    @property
     def done(self) -> bool:
         """Whether the run succeeded."""
         return self.state == "success"
@@ -65,6 +72,8 @@ def _head(night: Night, closed: Mapping[str, Any]) -> list[str]:
     lines.append(f"batches   {batches}")
     if closed.get("outcome") == "batch rejected":
         lines.append(f"outcome   {batches} rejected before any model was fitted; it is kept out until it is released")
+    elif closed.get("outcome") in MOVED_NOTHING:
+        lines.append(f"outcome   {closed['outcome']}: no version was made")
     elif closed.get("verdict"):
         lines.append(f"verdict   {closed['verdict']['verdict']}, decided by: {closed['verdict']['decided_by']}")
         lines.append(f"version   {_version(night, closed)}")
@@ -73,8 +82,10 @@ def _head(night: Night, closed: Mapping[str, Any]) -> list[str]:
 
 
 def _version(night: Night, closed: Mapping[str, Any]) -> str:
-    if night.promoted:
-        return f"fused-model@{night.promoted['version']} reigns as champion number {night.promoted['number']}"
+    if night.reigning:
+        return f"fused-model@{night.reigning['version']} reigns as champion number {night.reigning['number']}"
+    if why := (night.promoted or {}).get("refused") or (night.promoted or {}).get("overtaken"):
+        return f"none: {why}"
     if closed.get("dry_run"):
         return "none: a dry run promotes nothing"
     if closed["verdict"]["verdict"] == "promote":
@@ -135,8 +146,8 @@ def look_further(night: Night, port: int, mlflow_port: int) -> str:
         (f"open {shown(Path(report))}" if report else "", "this run's page"),
         ("git log --first-parent nightly" if night.done else "", "the diary, a commit per night"),
     ]
-    if night.promoted:
-        version = night.promoted["version"]
+    if night.reigning:
+        version = night.reigning["version"]
         rows += [
             ("dvc artifacts get . fused-model --stage champion", "the champion's files"),
             (f"git checkout fused-model@{version} && dvc pull", "this version's data and model"),

@@ -8,7 +8,7 @@ import yaml
 from packaging.version import Version
 
 from tasks.contracts import read_json
-from tasks.run.git import GitFailed, git
+from tasks.run.git import GitFailed, GitKilled, git
 
 CODE = ("tasks", "dvc.yaml", "requirements.lock")
 LEVELS = ("major", "minor", "patch")
@@ -62,6 +62,8 @@ def signature(bundle: Path) -> Mapping[str, Any]:
 def _object(work: Path, commit: str, path: str) -> str | None:
     try:
         return git("rev-parse", "--verify", "--quiet", f"{commit}:{path}", cwd=work)
+    except GitKilled:
+        raise
     except GitFailed:  # that commit has no such path
         return None
 

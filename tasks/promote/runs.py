@@ -1,4 +1,7 @@
-"""A Nightloom run as an MLflow run: params, metrics, curves, the report and its pictures. Logged twice, it is there once."""
+"""A Nightloom run as an MLflow run: params, metrics, curves, the report and its pictures.
+
+Logged twice, it is there once; a run that ended another way the next time (it failed, was cleared, and went on) is logged anew.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +15,8 @@ from tasks.run.git import git
 from tasks.run.settings import Settings
 
 BATCH = 1000  # metrics in one request, MLflow's limit
-LOGGED = "nightloom.logged"
+LOGGED = "nightloom.logged"  # a tag: the commit and the outcome that were logged whole
+FAILED = ("failed", "batch rejected")
 LONGEST = 6000  # characters of a param, MLflow's limit
 
 
@@ -20,6 +24,7 @@ def log_run(
     s: Settings,
     run: str,
     commit: str,
+    outcome: str,
     verdict: Mapping[str, Any] | None,
     scores: Mapping[str, Any] | None,
     curves: Mapping[str, Sequence[Any]],
@@ -32,6 +37,7 @@ def log_run(
         s: where MLflow is.
         run: the run's id; one MLflow run each.
         commit: the commit that holds it.
+        outcome: how it ended, in a word or two.
         verdict: content of verdict.json, if it came to one.
         scores: content of scores.json, if it came to them.
         curves: name -> one entry per epoch, a number or a mapping of numbers.
@@ -45,7 +51,8 @@ def log_run(
     at_ms = int(git("log", "-1", "--format=%ct", commit, cwd=work)) * 1000  # the same whenever it is logged
     found = find_or_create_run(client, experiment, run, at_ms)
     run_id = str(found.info.run_id)
-    if LOGGED in found.data.tags:
+    ended = f"{commit} {outcome}"
+    if found.data.tags.get(LOGGED) == ended:
         return run_id
     _log(client, run_id, _params(work), [*_metrics(scores, at_ms), *_curves(curves, at_ms)])
     said = {key: verdict[key] for key in ("verdict", "decided_by")} if verdict else {}
@@ -54,8 +61,8 @@ def log_run(
             client.log_artifact(run_id, str(path), str(path.relative_to(work / REPORTS.parent).parent))
     if report is not None:
         client.log_artifact(run_id, str(report), "report")
-    client.set_terminated(run_id, "FINISHED", end_time=at_ms)
-    for key, value in {**said, "commit": commit, LOGGED: "true"}.items():  # the last step: a killed try is done again
+    client.set_terminated(run_id, "FAILED" if outcome in FAILED else "FINISHED", end_time=at_ms)
+    for key, value in {**said, "commit": commit, "outcome": outcome, LOGGED: ended}.items():  # last: a killed try is done again
         client.set_tag(run_id, key, value)
     return run_id
 

@@ -1,7 +1,10 @@
 """The door to MLflow: a client of this installation's tracking database, silent and without telemetry."""
 
+import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,27 +29,46 @@ def connect(s: Settings) -> tuple[Any, str]:
 
     for name in ("mlflow", "alembic"):  # migrations at INFO, hints for notebooks; importing mlflow sets its own levels
         logging.getLogger(name).setLevel(logging.ERROR)
-    if s.mlflow.startswith("sqlite:"):
-        Path(urlsplit(s.mlflow).path.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=s.mlflow, registry_uri=s.mlflow)
-    return client, _experiment(client, s)
+    with _alone(s):
+        client = MlflowClient(tracking_uri=s.mlflow, registry_uri=s.mlflow)
+        return client, _experiment(client, s)
+
+
+@contextmanager
+def _alone(s: Settings) -> Iterator[None]:
+    """One process at a time: two that make the tables of a new SQLite file at once break each other."""
+    if not s.mlflow.startswith("sqlite:"):
+        yield
+        return
+    with (_database(s).parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the system lets go of it, however this process ends
+        yield
+
+
+def _database(s: Settings) -> Path:
+    path = Path(urlsplit(s.mlflow).path.removeprefix("/"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _experiment(client: Any, s: Settings) -> str:
+    from mlflow.exceptions import MlflowException
+
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
     served = s.mlflow.startswith("http")  # a server knows where its artifacts are
     location = None if served else (s.home / "mlflow" / "artifacts").absolute().as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    try:
+        return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+    except MlflowException:  # another run was faster
+        return str(client.get_experiment_by_name(EXPERIMENT).experiment_id)
 
 
 def find_or_create_run(client: Any, experiment: str, run: str, start_ms: int) -> Any:
-    """The MLflow run of a Nightloom run: the oldest one, should two tasks have made it at once."""
+    """The MLflow run of a Nightloom run; should two tasks have made it at once, the same of both whoever asks."""
     escaped = run.replace("'", "")
-    found = client.search_runs(
-        [experiment], filter_string=f"tags.`{RUN_TAG}` = '{escaped}'", order_by=["attributes.start_time ASC"], max_results=1
-    )
-    if found:
-        return found[0]
-    return client.create_run(experiment, start_time=start_ms, run_name=run, tags={RUN_TAG: escaped})
+    wanted = f"tags.`{RUN_TAG}` = '{escaped}'"
+    if not client.search_runs([experiment], filter_string=wanted, max_results=1):
+        client.create_run(experiment, start_time=start_ms, run_name=run, tags={RUN_TAG: escaped})
+    return min(client.search_runs([experiment], filter_string=wanted), key=lambda found: found.info.run_id)

@@ -19,6 +19,8 @@ def head(outcome: str, verdict: Mapping[str, Any] | None, validation: Mapping[st
         why = f"{verdict['decided_by']}: {row['reason']}" if row else str(verdict["decided_by"])
         good = verdict["verdict"] == "promote"
         return {"word": verdict["verdict"], "tone": "good" if good else "quiet", "why": f"Decided by {why}"}
+    if verdict is not None and outcome != "failed":
+        return {"word": outcome, "tone": "quiet", "why": "Another run was faster; the verdict below was not used."}
     failed = [e for e in (validation or {}).get("expectations", ()) if e["severity"] == "critical" and not e["success"]]
     why = f"{len(failed)} critical expectation(s) failed; nothing was trained." if failed else "No verdict was reached."
     return {"word": outcome, "tone": "bad", "why": why}

@@ -6,20 +6,23 @@ makes, and `dvc repro` runs the tag's pipeline with the tag's code. Same bytes i
     reproduce    the task
     pipeline     `dvc repro`, shown as it goes, in a child that dies with its asker
     compare      which out differs, and what was counted
+    attest       the outcome, as a tag beside the version's
 """
 
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import EnvironmentDiffers, NoData, TasksError
 from tasks.promote import registry
 from tasks.promote.claim import pull
-from tasks.promote.registry import MODEL, Tag
+from tasks.promote.registry import MODEL
 from tasks.reproduce.compare import Work, differences, recorded, work_differences
 from tasks.run import graph, lock
 from tasks.run.child import Child
@@ -52,6 +55,16 @@ class Outcome:
         """A text per stage that did other work than recorded."""
         return tuple(work_differences(self.recorded, self.work)) if self.recorded else ()
 
+    def as_json(self) -> dict[str, Any]:
+        """What is told to others: `differing`, `work_differing`, `stages`, `seconds`, and the `platform` it was made on."""
+        return {
+            "differing": list(self.differing),
+            "work_differing": list(self.work_differing),
+            "stages": self.stages,
+            "seconds": round(self.seconds, 1),
+            "platform": platform_facts(),
+        }
+
 
 def reproduce(s: Settings, version: str) -> Outcome:
     """Build a version's pipeline from nothing and compare.
@@ -67,11 +80,25 @@ def reproduce(s: Settings, version: str) -> Outcome:
         TasksError: a stage failed.
     """
     tag = registry.find(s.central, version)
-    with empty_cache(s) as cache, workspace(s, tag.commit, f"reproduce-{version}", cache) as work:
-        check_packages(s, tag, work)
+    return remake(s, tag.commit, tag.name)
+
+
+def remake(s: Settings, commit: str, name: str) -> Outcome:
+    """Build the pipeline of a closed commit from nothing, without memo, run-cache or DVC cache, and compare.
+
+    Args:
+        s: where central and the DVC remote are.
+        commit: what closed a run.
+        name: what it is called, for people.
+
+    Raises:
+        EnvironmentDiffers, NoData, TasksError: as `reproduce` does.
+    """
+    with empty_cache(s) as cache, workspace(s, commit, "reproduce", cache) as work:
+        check_packages(s, name, work)
         wanted, wanted_bytes = lock.read(work), (work / lock.LOCK).read_bytes()
         order = [stage.name for stage in graph.stages(work)]
-        print(f"{tag.name} is {tag.commit[:12]}: {len(order)} stages, from nothing", flush=True)
+        print(f"{name} is {commit[:12]}: {len(order)} stages, from nothing", flush=True)
         pull_sources(work)
         (work / lock.LOCK).unlink()  # what is wanted is not there to be copied
         done = run_pipeline(work)
@@ -80,8 +107,16 @@ def reproduce(s: Settings, version: str) -> Outcome:
         found = list(differences(wanted, got, order))
         if not found and (work / lock.LOCK).read_bytes() != wanted_bytes:
             found = ["dvc.lock: the same hashes in other bytes: was the version's dvc.lock edited by hand?"]
-        note = git("log", "-1", "--format=%B", tag.commit, cwd=work)
+        note = git("log", "-1", "--format=%B", commit, cwd=work)
     return Outcome(tuple(found), done["work"], recorded(note), done["stages"], done["seconds"])
+
+
+def platform_facts() -> str:
+    """What the bytes may depend on beside code, data and packages."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    python = platform.python_version()
+    return f"{platform.system()} {platform.machine()}, {processor}, Python {python}, torch {installed('torch')}"
 
 
 @contextmanager
@@ -96,8 +131,8 @@ def empty_cache(s: Settings) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_packages(s: Settings, tag: Tag, work: Path) -> None:
-    """Compare the installed packages with the version's requirements.lock.
+def check_packages(s: Settings, name: str, work: Path) -> None:
+    """Compare the installed packages with the requirements.lock of what is made again.
 
     Raises:
         EnvironmentDiffers: they differ; the message says how to get an environment that does not.
@@ -105,12 +140,12 @@ def check_packages(s: Settings, tag: Tag, work: Path) -> None:
     wrong = list(package_differences((work / "requirements.lock").read_text().splitlines()))
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        folder = f"../{tag.name.replace('@', '-')}"
+        folder = f"../{name.replace('@', '-')}"
         raise EnvironmentDiffers(
-            f"{tag.name} was made with other packages than those installed here ({'; '.join(wrong[:3])}{more})."
-            f" Give it an environment of its own: `git fetch {s.central} tag {tag.name}`,"
-            f" `git worktree add {folder} {tag.name}`, then in {folder} `make install` and"
-            f" `NIGHTLOOM_HOME={s.home} make reproduce VERSION={tag.name.removeprefix(f'{MODEL}@')}`"
+            f"{name} was made with other packages than those installed here ({'; '.join(wrong[:3])}{more})."
+            f" Give it an environment of its own: `git fetch {s.central} tag {name}`,"
+            f" `git worktree add {folder} {name}`, then in {folder} `make install` and"
+            f" `NIGHTLOOM_HOME={s.home} make reproduce VERSION={name.removeprefix(f'{MODEL}@')}`"
         )
 
 

@@ -76,11 +76,19 @@ def totals(work: Work) -> dict[str, int]:
 
 
 def work_differences(wanted: Work, got: Work) -> Iterator[str]:
-    """Yield a text per stage that did more or less than when the version was made."""
+    """Yield a text per stage that did more or less than when the version was made.
+
+    What a night took from its memo it would have decoded: from nothing, `decoded` is the sum of both.
+    """
     for stage in dict.fromkeys([*wanted, *got]):
-        before, after = dict(wanted.get(stage, {})), dict(got.get(stage, {}))
-        if before != after:
+        before, after = wanted.get(stage, {}), got.get(stage, {})
+        if _from_nothing(before) != _from_nothing(after):
             yield f"{stage}: counted {said(before)} when the version was made, {said(after)} now"
+
+
+def _from_nothing(numbers: Mapping[str, int]) -> dict[str, int]:
+    summed = {name: number for name, number in numbers.items() if name not in {"decoded", "brought"}}
+    return {**summed, "decoded": numbers.get("decoded", 0) + numbers.get("brought", 0)}
 
 
 def said(numbers: Mapping[str, int]) -> str:

@@ -8,8 +8,11 @@ child       a command that cannot outlive whoever asked for it
 graph       the stages of dvc.yaml and their edges, as DVC resolves them
 lock        dvc.lock cut into fragments and put together again
 open        the run's commit: what landed, code, parameters, pins
+laps        where the time of a task goes
 stage       one stage, on any worker, any number of times
 admit       stops a night whose batch fails critical expectations
 close       dvc.lock, the verdict, `nightly`, the report
+nightly     the compare-and-set of `nightly`: who was first
 operators   the same as Airflow tasks
+promotion   the tasks after `close`, and those of a person's form
 """

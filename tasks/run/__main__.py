@@ -4,9 +4,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks.errors import NoData, TasksError, WrongValue
-from tasks.run.child import MISTAKE, answer, request
-from tasks.run.git import GitFailed
+from tasks.errors import Overtaken, WrongValue
+from tasks.run.child import answer, request
+from tasks.run.failures import say
 from tasks.run.settings import settings
 
 
@@ -50,16 +50,55 @@ def _close(body: Mapping[str, Any]) -> object:
     return close(settings(), body["opened"], body["fragments"], {"admit": body["admit"], "measure": body["measure"]})
 
 
+def _verify(body: Mapping[str, Any]) -> object:
+    from tasks.reproduce import remake
+
+    return remake(settings(), body["closed"]["commit"], f"the candidate of run {body['run']}").as_json()
+
+
 def _promote(body: Mapping[str, Any]) -> object:
     from tasks.promote.mirror import mirror
     from tasks.promote.promote import promote
 
-    promoted = promote(settings(), body["run"], body["closed"]["commit"], "the gate (promotion: auto)")
+    closed = body["closed"]
+    gate = "the gate (promotion: auto, made again bit for bit)" if closed["verify"] else "the gate (promotion: auto)"
+    try:
+        promoted = promote(settings(), body["run"], closed["commit"], gate)
+    except Overtaken as overtaken:
+        return {"promoted": False, "overtaken": str(overtaken)}
     try:
         mirror(settings())
     except Exception as error:  # the tags are the record; the next promotion mends the mirror
         print(f"promoted, but MLflow does not show it: {type(error).__name__}: {error}", flush=True)
     return promoted
+
+
+def _remake(body: Mapping[str, Any]) -> object:
+    from tasks.reproduce import reproduce
+
+    return reproduce(settings(), body["form"]["version"]).as_json()
+
+
+def _attest(body: Mapping[str, Any]) -> object:
+    from tasks.reproduce.attest import attest
+
+    return attest(settings(), body["form"]["version"], body["remade"], body["run"], body["by"])
+
+
+def _rollback(body: Mapping[str, Any]) -> object:
+    from tasks.promote.rollback import rollback
+
+    form = body["form"]
+    answer = rollback(settings(), form["version"], form["reason"], body["run"], body["by"])
+    done = "is" if answer["rolled_back"] else "reigns already, nothing to do:"
+    print(f"{answer['version']} {done} champion #{answer['number']}", flush=True)
+    return answer
+
+
+def _resync(body: Mapping[str, Any]) -> object:
+    from tasks.promote.mirror import resync
+
+    return resync(settings())
 
 
 def _locks(fragments: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,13 +112,17 @@ VERBS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "admit": _admit,
     "measure": _measure,
     "close": _close,
+    "verify": _verify,
     "promote": _promote,
+    "remake": _remake,
+    "attest": _attest,
+    "rollback": _rollback,
+    "resync": _resync,
 }
 
 if __name__ == "__main__":
     asked = request()
     try:
         answer(asked["answer"], VERBS[asked["verb"]](asked))
-    except TasksError as mistake:
-        print(f"nightloom: {mistake}", flush=True)
-        sys.exit(1 if isinstance(mistake, GitFailed | NoData) else MISTAKE)  # what is far away may answer next time
+    except Exception as error:
+        sys.exit(say(error))

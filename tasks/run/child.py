@@ -19,9 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.run.redact import redacted
 from tasks.run.secret import conceal, divide
+from tasks.stage import MISTAKE as MISTAKE
 
-MISTAKE = 2  # exit code of a known mistake: trying again would not help
+# How a child ends that did not do what it was asked; a signal or any other code is infrastructure, and is tried again.
+BUG = 3  # a traceback that is nobody's fault out there: tried again once, in case it was
 
 _KEPT = ("PATH", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 
@@ -42,7 +45,7 @@ class Child:
     def __init__(self, module: str, request: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
         """Start the child. Secrets of its environment go with the request, Airflow's own variables nowhere."""
         plain, told = divide(environment)
-        self._answer = tempfile.NamedTemporaryFile(prefix="nightloom-", suffix=".json")  # noqa: SIM115  closed by wait
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115  closed by wait; it has no name, so none is left behind
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
@@ -51,9 +54,10 @@ class Child:
             start_new_session=True,
             text=True,
             errors="replace",
+            pass_fds=[self._answer.fileno()],
             env=plain,
         )
-        line = json.dumps({**request, "answer": self._answer.name, "secrets": told}) + "\n"
+        line = json.dumps({**request, "answer": self._answer.fileno(), "secrets": told}) + "\n"
         try:
             self._stdin().write(line)
             self._stdin().flush()  # and left open: its end is the sign of our death
@@ -67,9 +71,10 @@ class Child:
         """Print the child's lines as they come, until it ends."""
         work: dict[str, int] = {}
         last = ""
-        for line in self._process.stdout or ():
+        for raw in self._process.stdout or ():
+            line = redacted(raw.rstrip("\n"))  # one place for all that libraries say about addresses and keys
             last = line.strip() or last
-            print(line.rstrip("\n"), flush=True)
+            print(line, flush=True)
             for name, number in _counted(line):
                 work[name] = work.get(name, 0) + number
         code = self._process.wait()
@@ -77,7 +82,8 @@ class Child:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
-        content = Path(self._answer.name).read_text()
+        self._answer.seek(0)
+        content = redacted(self._answer.read().decode())
         self._answer.close()
         return Ended(code, json.loads(content) if code == 0 and content else None, work, last)
 
@@ -111,9 +117,10 @@ def _die_with_asker() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def answer(to: str, value: object) -> None:
-    """In the child: leave the answer for the asker."""
-    Path(to).write_text(json.dumps(value))
+def answer(to: int, value: object) -> None:
+    """In the child: leave the answer for the asker, in the file it has opened."""
+    with os.fdopen(to, "w") as file:
+        file.write(json.dumps(value))
 
 
 def scrubbed_environment(home: Path) -> dict[str, str]:

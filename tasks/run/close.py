@@ -8,11 +8,13 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+from tasks import params as parameters
 from tasks.contracts import INDEX, REFERENCE, REPORTS, read_json, write_json
 from tasks.errors import Refused
 from tasks.run.admit import bring, ledger
-from tasks.run.git import compare_and_set, git, resolve
-from tasks.run.open import NIGHTLY, run_ref
+from tasks.run.failures import check
+from tasks.run.git import git
+from tasks.run.nightly import Winner, move
 from tasks.run.record import record
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
@@ -33,11 +35,13 @@ def close(
         tasks: what `admit` and `measure` returned, or None.
 
     Returns:
-        `outcome`: judged, batch rejected or failed; `commit`: the closed commit; `verdict`, `scores`: as the stages
-        wrote them, or None; `report`: the page for people; `problems`: what to read.
+        `outcome`: judged, batch rejected or failed; overtaken, when another run closed or was promoted meanwhile and this
+        one has to be judged again; nothing new, when that run closed the very same. `commit`: the closed commit;
+        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page for people; `problems`: what to read;
+        `verify`: whether the candidate is to be made again before it is promoted.
 
     Raises:
-        Refused: `nightly` moved since the run was opened; the loser is told who won.
+        Refused: the merged dvc.lock leaves DVC something to do.
     """
     outcome = _outcome(opened, fragments, tasks)
     entries = {name: fragment["lock"] for name, fragment in fragments.items()}
@@ -53,10 +57,23 @@ def close(
             _reject(folder, opened, tasks["admit"]["batches"])
         commit = str(opened["commit"])
         if outcome != "failed" and not opened["dry_run"]:
-            commit = _commit(folder, opened, _message(opened, outcome, verdict, work))
-            _move_nightly(s, folder, opened, commit)
+            closed = _commit(folder, opened, _message(opened, outcome, verdict, work))
+            winner = move(s, folder, opened, closed, judged=outcome == "judged")
+            outcome, commit = (outcome, closed) if winner is None else (_lost(winner), commit)
+            problems += [] if winner is None else [_who_won(winner)]
+        verify = parameters.load(folder / "params.yaml").gate.verify
     found = record(s, opened, commit, outcome, entries, tasks, problems)
-    return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, **found}
+    return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, "verify": verify, **found}
+
+
+def _lost(winner: Winner) -> str:
+    return "nothing new" if winner.same else "overtaken"
+
+
+def _who_won(winner: Winner) -> str:
+    if winner.same:
+        return f"{winner.told} closed the very same: nothing is left to do"
+    return f"overtaken by {winner.told}: what this run found is kept, but it has to be judged again"
 
 
 def _outcome(opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks: Mapping[str, Any]) -> str:
@@ -81,6 +98,8 @@ def _prove(folder: Path) -> None:
         text=True,
         check=False,
     )
+    if done.returncode < 0:  # killed: it proved nothing
+        check("dvc repro --dry", done.returncode)
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines or lines[-1] != "Data and pipelines are up to date.":
         shown = " | ".join([*lines, *done.stderr.strip().splitlines()][-6:])
@@ -150,20 +169,3 @@ def _message(
     trailers = [f"Run: {opened['run']}"]
     trailers += [f"Work: {name} " + " ".join(f"{k}={v}" for k, v in sorted(w.items())) for name, w in work.items() if w]
     return "\n".join([head, "", *rows, *([""] if rows else []), *trailers]) + "\n"
-
-
-def _move_nightly(s: Settings, folder: Path, opened: Mapping[str, Any], commit: str) -> None:
-    """Move `nightly` from where it was when the run was opened.
-
-    Raises:
-        Refused: another run closed meanwhile.
-    """
-    git("fetch", "--quiet", "origin", cwd=folder)
-    now = resolve(folder, "nightly")
-    if now and git("merge-base", now, commit, cwd=folder) == commit:
-        return  # closed before: the same task, delivered twice
-    parents = git("log", "-1", "--format=%P", opened["commit"], cwd=folder).split()
-    old = now if now in parents else ""
-    if (now and not old) or not compare_and_set(folder, s.central, NIGHTLY, old or "", commit):
-        winner = git("log", "-1", "--format=%s", str(now), cwd=folder) if now else "another run"
-        raise Refused(f"nightly moved while {run_ref(opened['run'])} ran ({winner}): trigger it again")

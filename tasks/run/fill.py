@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import INDEX, RAW, Batch, Partition, file_digest, read_index, write_index
-from tasks.errors import TasksError
 from tasks.run import lock
-from tasks.run.child import MISTAKE, scrubbed_environment
+from tasks.run.child import scrubbed_environment
+from tasks.run.failures import Killed, check
 from tasks.run.memo import Memo, base_of, made
 from tasks.run.settings import Settings
-from tasks.run.stage import Ready, StageFailed, ready
+from tasks.run.stage import Ready, ready
 
 
 def fill(s: Settings, commit: str, name: str, fragments: lock.Fragments, share: int, shares: int) -> dict[str, Any]:
@@ -52,10 +52,7 @@ def _compute(s: Settings, prepared: Ready, mine: Sequence[Partition]) -> None:
     write_index([_only(batch, modality, paths) for batch in read_index(INDEX)], INDEX)
     environment = scrubbed_environment(s.home / "stages")
     done = subprocess.run(prepared.stage.cmd, shell=True, env=environment, check=False)  # noqa: S602  run as DVC runs it
-    if done.returncode == MISTAKE:
-        raise TasksError(f"stage {prepared.stage.name} stopped; its last line above says why")
-    if done.returncode != 0:
-        raise StageFailed(f"{prepared.stage.cmd}: exit code {done.returncode}")
+    check(f"stage {prepared.stage.name}", done.returncode)
 
 
 def _only(batch: Batch, modality: str, paths: set[str]) -> Batch:
@@ -74,5 +71,5 @@ def _keep(prepared: Ready, memo: Memo, mine: Sequence[Partition]) -> None:
         cache.add(str(path.absolute()), fs, file_digest(path, "md5"))
     told = prepared.repo.cloud.push([HashInfo("md5", result.md5) for result in results.values()])
     if told.failed:
-        raise StageFailed(f"{len(told.failed)} results could not be pushed to DVC's remote")
+        raise Killed(f"{len(told.failed)} results could not be pushed to DVC's remote")
     memo.record(results)

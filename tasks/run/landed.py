@@ -80,8 +80,9 @@ def bring_in(s: Settings, folder: Path, params: Params, release: Sequence[str]) 
 
 def _check_release(ledger: list[dict[str, Any]], release: Sequence[str]) -> None:
     rejected = {entry["name"] for entry in ledger if entry["status"] == "rejected"}
+    in_already = {entry["name"] for entry in ledger} - rejected  # e.g. by the run that overtook the one tried again
     for name in release:
-        if name not in rejected:
+        if name not in rejected | in_already:
             raise UnknownName("batch to release:", name, rejected or {"(none was rejected)"})
 
 

@@ -6,13 +6,14 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from tasks.run.child import MISTAKE, Child
+from tasks.run.child import BUG, MISTAKE, Child, Ended
+from tasks.stage import die_with_parent
 
 
 class Step(BaseOperator):
     """A task of a run: `verb` is done by `python -m tasks.run` in a process group of its own.
 
-    A known mistake fails at once; anything else may be tried again.
+    A known mistake fails at once, a bug after a second traceback; infrastructure is for Airflow to try again.
     """
 
     def __init__(self, *, verb: str, **kwargs: Any) -> None:
@@ -27,14 +28,24 @@ class Step(BaseOperator):
 
     def execute(self, context: Any) -> Any:
         """Run the child to its end; its answer goes to XCom."""
+        die_with_parent()  # a worker that was killed leaves nothing at work: not this process, and so not its child
         body = self.request(context)
-        self._child = Child("tasks.run", body)
-        ended = self._child.wait()
+        ended = self._ended(body)
+        if ended.code == BUG:
+            print(f"{self.verb} ended with a traceback; once more, in case that was by chance", flush=True)
+            ended = self._ended(body)
+        last = ended.last.removeprefix("nightloom: ")
         if ended.code == MISTAKE:
-            raise AirflowFailException(ended.last.removeprefix("nightloom: "))
+            raise AirflowFailException(last)
+        if ended.code == BUG:
+            raise AirflowFailException(f"{self.verb} ended with a traceback, twice: {last}")
         if ended.code != 0:
-            raise AirflowException(f"{self.verb} ended with exit code {ended.code}: {ended.last}")
+            raise AirflowException(f"{self.verb} ended with exit code {ended.code}: {last}")
         return self.read(ended.answer, dict(ended.work), context)
+
+    def _ended(self, body: dict[str, Any]) -> Ended:
+        self._child = Child("tasks.run", body)
+        return self._child.wait()
 
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
         """Make the XCom value of the child's answer."""
@@ -162,27 +173,3 @@ class Admit(After):
             context["ti"].xcom_push(key="return_value", value=answer)
             raise AirflowFailException(answer["refused"])
         return answer
-
-
-class Close(After):
-    """Close the run; fail when it failed, so that the run is red."""
-
-    def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
-        """Fail after recording when a stage or the batch did."""
-        if answer["outcome"] != "judged":
-            context["ti"].xcom_push(key="return_value", value=answer)
-            raise AirflowFailException(f"{answer['outcome']}: {'; '.join(answer['problems'])}")
-        return answer
-
-
-class Promote(Step):
-    """Write the registry's tags when the verdict is yes."""
-
-    def request(self, context: Any) -> dict[str, Any]:
-        """Add what `close` returned; skip when there is nothing to promote."""
-        closed = context["ti"].xcom_pull(task_ids="close")
-        if closed["dry_run"]:
-            raise AirflowSkipException("dry run: judged, not promoted")
-        if closed["verdict"]["verdict"] != "promote":
-            raise AirflowSkipException(f"not promoted: {closed['verdict']['decided_by']}")
-        return {**super().request(context), "closed": closed}

@@ -26,8 +26,8 @@ def record(
     Args:
         s: where reports and MLflow are.
         opened: what `open` returned.
-        commit: the closed commit, or the opened one of a run that failed.
-        outcome: judged, batch rejected or failed.
+        commit: the closed commit, or the opened one of a run that moved nothing.
+        outcome: judged, batch rejected, failed, overtaken or nothing new.
         entries: what the stages locked.
         tasks: what `admit` and `measure` returned, or None.
         problems: what people must read.
@@ -59,7 +59,7 @@ def record(
             links={"Data Docs": tasks["admit"]["docs"]} if tasks["admit"] else {},
         )
         try:
-            log_run(s, opened["run"], commit, found["verdict"], found["scores"], _curves(folder), folder, page)
+            log_run(s, opened["run"], commit, outcome, found["verdict"], found["scores"], _curves(folder), folder, page)
         except Exception as error:  # a mirror that is away must not stop a promotion
             problems = [*problems, f"MLflow does not show this run: {type(error).__name__}: {error}"]
     return {"verdict": found["verdict"], "scores": found["scores"], "report": str(page), "problems": problems}

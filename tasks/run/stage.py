@@ -8,21 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from time import monotonic
 from typing import Any
 
 from tasks.contracts import INDEX, RAW, Partition, partitions, read_index
-from tasks.errors import TasksError
 from tasks.run import graph, lock
 from tasks.run.checkpoints import carried
-from tasks.run.child import MISTAKE, scrubbed, scrubbed_environment
+from tasks.run.child import scrubbed, scrubbed_environment
+from tasks.run.failures import check
+from tasks.run.laps import Laps
 from tasks.run.memo import Memo, base_of, brought, made
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
-
-
-class StageFailed(Exception):
-    """A stage ended with an error that is no known mistake: trying again may help."""
 
 
 def run_stage(s: Settings, commit: str, name: str, fragments: lock.Fragments) -> dict[str, Any]:
@@ -37,18 +33,20 @@ def run_stage(s: Settings, commit: str, name: str, fragments: lock.Fragments) ->
         fragments: what the stages before it locked in this run.
 
     Returns:
-        `lock`: the stage's entry of dvc.lock; `ran`: whether anything had changed; `seconds`: how long that took.
+        `lock`: the stage's entry of dvc.lock; `ran`: whether anything had changed; `spent_s`: seconds of its parts (clone,
+        pull, repro, push).
 
     Raises:
         TasksError: a known mistake; trying again would not help.
-        StageFailed: anything else.
+        Killed: the stage's command was killed, or had no room.
+        StageFailed: it ended in another way that is no known mistake.
     """
     with ready(s, commit, name, fragments) as prepared:
-        began = monotonic()
-        ran = prepared.changed()
+        with prepared.laps.of("repro"):
+            ran = prepared.changed()
         if ran:
             _run(s, prepared)
-        return {"lock": lock.read(prepared.folder)[name], "ran": ran, "seconds": round(monotonic() - began, 1)}
+        return {"lock": lock.read(prepared.folder)[name], "ran": ran, "spent_s": prepared.laps.spent_s}
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class Ready:
     folder: Path
     repo: Any
     stage: Any
+    laps: Laps
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -78,7 +77,8 @@ class Ready:
     def pull(self, paths: Sequence[str]) -> None:
         """Bring what DVC keeps."""
         if paths:  # none would mean all
-            self.repo.pull(targets=list(paths))
+            with self.laps.of("pull"):
+                self.repo.pull(targets=list(paths))
 
 
 @contextmanager
@@ -86,10 +86,15 @@ def ready(s: Settings, commit: str, name: str, fragments: lock.Fragments) -> Ite
     """Make a clean clone with the deps of a stage in it."""
     from dvc.repo import Repo
 
-    with workspace(s, commit, name) as folder, chdir(folder), Repo() as repo:
-        lock.merge(folder, fragments, graph.names(repo))
-        stage = next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)
-        prepared = Ready(folder, repo, stage)
+    laps = Laps()
+    with ExitStack() as around:
+        with laps.of("clone"):
+            folder = around.enter_context(workspace(s, commit, name))
+            around.enter_context(chdir(folder))
+            repo = around.enter_context(Repo())
+            lock.merge(folder, fragments, graph.names(repo))
+            stage = next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)
+        prepared = Ready(folder, repo, stage, laps)
         prepared.pull(_kept_deps(repo, stage))
         yield prepared
 
@@ -99,16 +104,19 @@ def _run(s: Settings, prepared: Ready) -> None:
     repo, stage = prepared.repo, prepared.stage
     memo = Memo(repo, base_of(stage))
     out = stage.outs[0].def_path
-    hits = brought(memo, out, prepared.partitions) if prepared.partitions else set()
+    with prepared.laps.of("pull"):
+        hits = brought(memo, out, prepared.partitions) if prepared.partitions else set()
     prepared.pull(_raw(prepared, hits) if "each" in prepared.meta else _reads(s, prepared))
     with ExitStack() as around:
         if not prepared.partitions:
             around.enter_context(carried(memo, prepared.folder))
         around.enter_context(scrubbed(s.home / "stages"))
+        around.enter_context(prepared.laps.of("repro"))
         _reproduce(repo, stage.name)
-    repo.push(targets=[stage.name])
-    if prepared.partitions:
-        memo.record(made(prepared.folder / out, [p for p in prepared.partitions if p.path not in hits]))
+    with prepared.laps.of("push"):
+        repo.push(targets=[stage.name])
+        if prepared.partitions:
+            memo.record(made(prepared.folder / out, [p for p in prepared.partitions if p.path not in hits]))
 
 
 def _raw(prepared: Ready, hits: set[str]) -> list[str]:
@@ -130,10 +138,9 @@ def _reads(s: Settings, prepared: Ready) -> list[str]:
         text=True,
         check=False,
     )
-    if done.returncode == MISTAKE:
-        raise TasksError(done.stderr.strip().removeprefix("nightloom: "))
     if done.returncode != 0:
-        raise StageFailed(f"{reads}: {done.stderr.strip()[-2000:]}")
+        print(done.stderr.strip()[-2000:], flush=True)
+        check(reads, done.returncode)
     found: list[str] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
@@ -159,7 +166,7 @@ def _reproduce(repo: Any, name: str) -> None:
         # no run-cache: what it brings was counted by nobody, and `make reproduce` compares counts
         repo.reproduce(targets=[name], single_item=True, allow_missing=True, run_cache=False)
     except ReproductionError as error:
-        reason = f"{error}: {error.__cause__ or ''}"
-        if re.search(rf"exited with {MISTAKE}\b", reason):
-            raise TasksError(f"stage {name} stopped; its last line above says why") from error
-        raise StageFailed(reason) from error
+        ended = re.search(r"exited with (-?\d+)", str(error.__cause__))
+        if ended is None:  # DVC's own trouble: a lock, a full disk
+            raise
+        check(f"stage {name}", int(ended[1]))

@@ -1,5 +1,7 @@
 """A clean clone of central at one commit, with DVC told where its remote and cache are; thrown away afterwards."""
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +10,8 @@ from pathlib import Path
 
 from tasks.run.git import git
 from tasks.run.settings import Settings
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -22,15 +26,49 @@ def workspace(s: Settings, commit: str, name: str, cache: Path | None = None) ->
     """
     parent = s.home / "work"
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name.replace('@', '.').replace('/', '.')}-", dir=parent))
-    try:
+    sweep(parent)
+    with _claimed(parent, f"{name.replace('@', '.').replace('/', '.')}-") as folder:
         shared = ["--shared"] if Path(s.central).is_dir() else []  # objects are borrowed: 0.02 s
         git("clone", "--quiet", "--no-checkout", *shared, s.central, str(folder))
         git("checkout", "--quiet", "--detach", commit, cwd=folder)
         configure_dvc(folder, s, cache or s.cache)
         yield folder
+
+
+@contextmanager
+def _claimed(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder, gone afterwards; a lock beside it says that its owner lives, however that ends."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=LOCK, dir=parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:  # nobody swept it between the two calls
+            break
+        os.close(descriptor)
+    folder = Path(name.removesuffix(LOCK))
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        Path(name).unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def sweep(parent: Path) -> None:
+    """Remove what tries left behind whose process was killed."""
+    for lock in parent.glob(f"*{LOCK}"):
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another one was faster
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.with_name(lock.name.removesuffix(LOCK)), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+        except BlockingIOError:
+            pass  # its owner is at work
+        finally:
+            os.close(descriptor)
 
 
 def configure_dvc(folder: Path, s: Settings, cache: Path) -> None:

@@ -68,6 +68,7 @@ def test_the_password_is_in_no_argument_and_in_no_log(served: Served, monkeypatc
     monkeypatch.setattr(subprocess, "run", spy)
     git("push", "--quiet", served.central, "HEAD:refs/heads/main", cwd=served.checkout)
     code = base64.b64encode(f"writer:{PASSWORDS['writer']}".encode()).decode()
+    assert "info/refs?service=git-receive-pack" in served.log.read_text()
     for text in (str(seen), served.log.read_text(), (served.repository / "config").read_text()):
         assert PASSWORDS["writer"] not in text
         assert code not in text

@@ -18,8 +18,10 @@ began = time.process_time()
 dag = runpy.run_path("dags/retrain.py")["dag"]
 cpu = time.process_time() - began
 rule = lambda task: str(getattr(task.trigger_rule, "value", task.trigger_rule))  # of a mapped task it is a text
-tasks = {{t.task_id: {{"up": sorted(t.upstream_task_ids), "pool": t.pool, "rule": rule(t)}} for t in dag.tasks}}
-print("ANSWER " + json.dumps({{"cpu": cpu, "heavy": heavy, "tasks": tasks, "params": sorted(dag.params)}}))
+facts = lambda t: {{"up": sorted(t.upstream_task_ids), "pool": t.pool, "queue": t.queue, "rule": rule(t)}}
+tasks = {{t.task_id: facts(t) for t in dag.tasks}}
+told = {{"cpu": cpu, "heavy": heavy, "tasks": tasks, "params": sorted(dag.params), "runs": dag.max_active_runs}}
+print("ANSWER " + json.dumps(told))
 """
 HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", "sklearn", "scipy")
 
@@ -90,11 +92,19 @@ def test_nothing_that_wants_the_gpu_pool_runs_before_admit(parsed: dict[str, Any
     assert "admit" not in upstream("validate")
 
 
-def test_close_comes_on_every_outcome_and_promote_last(parsed: dict[str, Any]) -> None:
+def test_close_comes_on_every_outcome_and_what_follows_needs_no_verify(parsed: dict[str, Any]) -> None:
     tasks = parsed["tasks"]
     assert tasks["close"]["rule"] == "all_done"
-    assert tasks["promote"]["up"] == ["close"]
-    assert not any("promote" in facts["up"] for facts in tasks.values())
+    after = {task: (facts["up"], facts["rule"]) for task, facts in tasks.items() if "close" in facts["up"]}
+    skipped_will_do = "none_failed_min_one_success"
+    assert after == {
+        "verify": (["close"], "all_success"),
+        "promote": (["close", "verify"], skipped_will_do),
+        "again": (["close", "promote"], skipped_will_do),
+    }
+    assert not any("again" in facts["up"] for facts in tasks.values())
+    assert (tasks["verify"]["pool"], tasks["verify"]["queue"]) == ("gpu", "gpu")
+    assert parsed["runs"] == 2  # a nightly one and a manual one of another revision
     assert parsed["params"] == ["dry_run", "move_reference", "overrides", "release", "revision"]
 
 

@@ -27,7 +27,7 @@ def test_settings_of_another_airflow_do_not_leak_in(checkout: Path, s: Settings,
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", "cat elsewhere")
     deploy(checkout, s)
     seen = environment.environment(s, checkout, 8123)
-    assert seen["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert seen["AIRFLOW__CORE__EXECUTOR"] == "tasks.embedded.executor.Executor"
     assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD" not in seen
 
 
@@ -39,6 +39,14 @@ def test_the_landing_zone_is_the_deployed_one_or_the_environment_s(
     assert environment.landing(s, checkout) == "s3://bucket/nights"
     monkeypatch.setenv("NIGHTLOOM_LANDING", "mine")
     assert environment.landing(settings(), checkout) == str(checkout / "mine")
+
+
+def test_models_are_fitted_one_at_a_time_on_a_gpu_only(checkout: Path, s: Settings) -> None:
+    deploy(checkout, s)
+    assert environment.fitted_at_once(s) == environment.AT_ONCE
+    commit(checkout, "params.yaml", PARAMS + "device: cuda\n")
+    deploy(checkout, s)
+    assert environment.fitted_at_once(s) == 1
 
 
 def test_secrets_are_made_once_and_are_their_owners_alone(tmp_path: Path) -> None:

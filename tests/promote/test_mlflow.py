@@ -154,11 +154,17 @@ def test_a_run_is_logged_once(project: Project) -> None:
     verdict = {"verdict": "promote", "decided_by": "floor"}
     curves = {"image": [0.5, 0.25], "mean": [{"epoch": 0, "val": 2.0}]}
 
-    def log() -> Any:
-        return log_run(s, "it's night-1", commit, verdict, SCORES, curves, project.folder, report)
+    def log(outcome: str = "judged") -> Any:
+        return log_run(s, "it's night-1", commit, outcome, verdict, SCORES, curves, project.folder, report)
 
-    run_id = log()
-    assert log() == run_id
+    run_id = log("failed")
+    assert connect(s)[0].get_run(run_id).info.status == "FAILED"
+    assert log() == run_id  # cleared and run again: what it came to now is what counts
+    logged = connect(s)[0].get_run(run_id).info.artifact_uri
+    (Path(logged.removeprefix("file://")) / "report/index.html").unlink()
+    assert log() == run_id  # the same again: nothing is done
+    assert connect(s)[0].list_artifacts(run_id, "report") == []
+    (Path(logged.removeprefix("file://")) / "report/index.html").write_text("<p>night 1</p>")
     client, experiment = connect(s)
     (run,) = client.search_runs([experiment])
     assert run.info.status == "FINISHED"
@@ -173,6 +179,6 @@ def test_a_run_is_logged_once(project: Project) -> None:
     assert [(m.step, m.value) for m in client.get_metric_history(run_id, "curve/image")] == [(0, 0.5), (1, 0.25)]
     assert run.data.metrics["curve/mean/val"] == 2.0
     assert "curve/mean/epoch" not in run.data.metrics
-    assert (run.data.tags["verdict"], run.data.tags["commit"]) == ("promote", commit)
+    assert [run.data.tags[key] for key in ("verdict", "outcome", "commit")] == ["promote", "judged", commit]
     assert [a.path for a in client.list_artifacts(run_id, "report")] == ["report/index.html"]
     assert [a.path for a in client.list_artifacts(run_id, "6_reports")] == ["6_reports/verdict.json"]

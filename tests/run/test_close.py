@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import Refused
+from tasks.promote.announce import tag_object
+from tasks.run import git as git_of_run
+from tasks.run import nightly
 from tasks.run.close import close
 from tasks.run.git import git
 from tests.run.conftest import Project
@@ -76,14 +78,79 @@ def test_a_rejected_batch_stays_out_and_the_work_behind_dvc_lock_is_remembered(q
     assert [batch["name"] for batch in show(quiet, "nightly", "data/1_raw.json")["batches"]] == ["n1"]
 
 
-def test_the_loser_of_two_runs_is_told_who_won(quiet: Project) -> None:
+def both(project: Project, second: str) -> tuple[Any, Any]:
+    """Two runs that are opened at once, the second one under this id: what `open` returned, and the fragments, of each.
+
+    The run `other` has another seed, on which no stage of this project depends.
+    """
+    opened, done = night(project, "n1", upto=0)
+    other = opening(project, second, overrides=["seed=1"] if second == "other" else [])
+    for stage in opened["stages"]:
+        done[stage] = run(project, opened["commit"], stage, done)
+    return (opened, done), (other, done)
+
+
+def test_the_loser_of_two_runs_is_told_who_won_and_is_judged_again(quiet: Project) -> None:
+    first, second = both(quiet, "other")
+    close(quiet.settings, *first, admitted())
+    refs = central(quiet, "for-each-ref")
+    lost = close(quiet.settings, *second, admitted())
+    assert (lost["outcome"], lost["commit"]) == ("overtaken", second[0]["commit"])
+    assert lost["problems"][0].startswith("overtaken by run n1 (promote: n1): what this run found is kept")
+    assert lost["verdict"]["verdict"] == "promote"
+    assert Path(lost["report"]).is_file()
+    assert central(quiet, "for-each-ref") == refs
+    assert close(quiet.settings, *second, admitted()) == lost
+    again = opening(quiet, "again-1__other", overrides=["seed=1"])
+    assert central(quiet, "rev-parse", f"{again['commit']}^1") == central(quiet, "rev-parse", "nightly")
+    assert again["batches"] == []  # the winner brought it in
+    assert not run(quiet, again["commit"], "profile@a", {})["ran"]  # what the winner did is not done again
+    assert close(quiet.settings, again, second[1], admitted())["outcome"] == "judged"
+
+
+def test_of_two_runs_of_the_very_same_the_later_has_nothing_to_do(quiet: Project) -> None:
+    first, second = both(quiet, "twin")
+    close(quiet.settings, *first, admitted())
+    refs = central(quiet, "for-each-ref")
+    twin = close(quiet.settings, *second, admitted())
+    assert twin["outcome"] == "nothing new"
+    assert twin["problems"][0] == "run n1 (promote: n1) closed the very same: nothing is left to do"
+    assert central(quiet, "for-each-ref") == refs
+
+
+def test_who_wins_while_we_push_is_named_too(quiet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = both(quiet, "other")
+    pushed = git_of_run.compare_and_set
+
+    def late(*words: Any) -> bool:
+        monkeypatch.setattr(nightly, "compare_and_set", pushed)
+        close(quiet.settings, *first, admitted())
+        return pushed(*words)
+
+    monkeypatch.setattr(nightly, "compare_and_set", late)
+    lost = close(quiet.settings, *second, admitted())
+    assert lost["outcome"] == "overtaken"
+    assert "overtaken by run n1 (promote: n1)" in lost["problems"][0]
+
+
+def test_a_run_whose_champion_was_replaced_is_judged_again(quiet: Project) -> None:
     opened, done = night(quiet, "n1")
-    tree, revision = f"{opened['commit']}^{{tree}}", f"{opened['commit']}^"
-    central(
-        quiet, "update-ref", "refs/heads/nightly", central(quiet, "commit-tree", tree, "-p", revision, "-m", "promote: other")
-    )
-    with pytest.raises(Refused, match=r"nightly moved while .* ran \(promote: other\): trigger it again"):
-        close(quiet.settings, opened, done, admitted())
+    names = ("fused-model@v1.0.0", "fused-model#champion#1")
+    work = Path(quiet.settings.central)
+    for name in names:
+        made = tag_object(work, name, opened["commit"], 1, "x", {"Run": "somebody's"})
+        central(quiet, "update-ref", f"refs/tags/{name}", made)
+    closed = close(quiet.settings, opened, done, admitted())
+    assert closed["outcome"] == "overtaken"
+    assert "overtaken by run somebody's (champion #1 is v1.0.0)" in closed["problems"][0]
+    assert "nightly" not in central(quiet, "for-each-ref", "refs/heads")
+
+
+def test_whether_the_candidate_is_made_again_is_the_runs_own_params_word(quiet: Project) -> None:
+    land(quiet, "n1", ["s1,x,one,two"])
+    for name, overrides in (("plain", []), ("careful", ["gate.verify=true"])):
+        opened = opening(quiet, name, overrides=overrides, dry_run=True)
+        assert close(quiet.settings, opened, {}, {"admit": None, "measure": None})["verify"] is (name == "careful")
 
 
 def test_a_dry_run_moves_nothing(quiet: Project) -> None:

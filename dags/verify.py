@@ -1,0 +1,24 @@
+"""Make a registered version again from nothing, and record in the registry whether it came out the same, bit for bit."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed checkout's own tasks/
+
+from airflow.sdk import DAG, Param
+
+from tasks.run.promotion import Asked, Recorded
+
+with DAG(
+    "verify",
+    description="Is a version still what its tag makes?",
+    doc_md=__doc__,
+    schedule=None,
+    params={"version": Param(type="string", minLength=1, title="Version", description="For example v1.0.0.")},
+    is_paused_upon_creation=False,
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+) as dag:
+    remake = Asked(task_id="remake", verb="remake", pool="gpu", queue="gpu")
+    record = Recorded(task_id="record", verb="attest", queue="control")
+    remake >> record

@@ -1,0 +1,146 @@
+"""What orchestration costs: `python -m tests.bench.overhead`.
+
+One night of the sample with the default parameters, three times in one run, each from nothing: the DAG under Airflow, `dvc
+repro`, the stages' bare commands one after another. Ends with one line of JSON; exit code 1 when orchestration costs more than
+4 CPU seconds a task, or the DAG takes more than 1.5 times the bare commands' wall time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import chdir
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.embedded import environment, follow, preflight
+from tasks.embedded.group import Group
+from tasks.embedded.night import DAG, one_night, prepare, start
+from tasks.embedded.rest import Rest
+from tasks.embedded.sample import land_next
+from tasks.run.child import scrubbed_environment
+from tasks.run.git import git
+from tasks.run.settings import Settings, settings
+from tasks.run.workspace import workspace
+from tests.bench.cpu import Spent, measured
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CPU_S_A_TASK = 4.0
+WALL_RATIO = 1.5
+KINDS = {
+    "api-server": "airflow api-server",
+    "api_server": "airflow api-server",
+    "dag-processor": "airflow dag-processor",
+    "-m tasks.run": "runner",
+    "-m tasks.": "stage",
+    "LocalExecutor": "airflow task",
+    "LocalTaskJob": "airflow task",
+    "task supervisor": "airflow task",
+    "task runner": "airflow task",
+    "scheduler": "airflow scheduler",
+    "git": "git",
+}
+
+
+def night(root: Path, s: Settings) -> tuple[Spent, str, list[dict[str, Any]]]:
+    """The DAG from trigger to end: what it took, the run's commit, its task instances."""
+    commit = preflight.check_checkout(root)
+    prepare(root, s)
+    print(land_next(root, commit, s), flush=True)
+    port = preflight.port("NIGHTLOOM_PORT")
+    with Group(environment.environment(s, root, port), cwd=s.home / "deployed") as group:
+        rest = start(group, s, port, ("api-server", "scheduler", "dag-processor"))
+        with measured(KINDS) as spent:
+            done = one_night(group, rest, s)
+        if not done.done or done.opened is None:
+            raise SystemExit(f"the night did not end well: {done}")
+        return spent, done.opened["commit"], breakdown(rest, done.run)
+
+
+def breakdown(rest: Rest, run: str) -> list[dict[str, Any]]:
+    """Per task, in seconds of wall time: waiting to start, running in all, and the parts that the runner tells."""
+    found = []
+    for task in follow.tasks(rest, DAG, run):
+        moments = [datetime.fromisoformat(task[key]) for key in ("queued_when", "start_date", "end_date") if task[key]]
+        if len(moments) == 3:
+            answer = rest.xcom(DAG, run, task["task_id"]) or {}
+            parts = answer.get("spent_s", {})
+            start_s, run_s = (moments[1] - moments[0]).total_seconds(), (moments[2] - moments[1]).total_seconds()
+            found.append({"task": task["task_id"], "start": start_s, "run": run_s, **parts})
+    return found
+
+
+def by_dvc(s: Settings, commit: str) -> Spent:
+    """`dvc repro` in a clean clone whose raw data is there."""
+    with workspace(s, commit, "dvc", cache=s.home / "cache-dvc") as folder:
+        _bring_raw(folder)
+        with measured(KINDS) as spent:
+            _run(["dvc", "repro", "--quiet", "--no-run-cache"], folder, s)
+    return spent
+
+
+def bare(s: Settings, commit: str) -> Spent:
+    """The stages' commands one after another, in a clean clone whose raw data is there."""
+    with workspace(s, commit, "bare", cache=s.home / "cache-bare") as folder:
+        _bring_raw(folder)
+        commands = _commands(folder)
+        with measured(KINDS) as spent:
+            for command in commands:
+                _run(["sh", "-c", command], folder, s)
+    return spent
+
+
+def _bring_raw(folder: Path) -> None:
+    subprocess.run(["dvc", "pull", "--quiet", "data/1_raw", "data/champion", "data/anchor"], cwd=folder, check=True)
+
+
+def _commands(folder: Path) -> list[str]:
+    """The stages' commands in an order in which each finds what it needs."""
+    from dvc.repo import Repo
+    from dvc.repo.reproduce import plan_repro
+
+    with Repo(str(folder)) as repo:
+        return [stage.cmd for stage in plan_repro(repo.index.graph) if stage.cmd]
+
+
+def _run(command: list[str], folder: Path, s: Settings) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env=scrubbed_environment(s.home / "stages"), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{command}: {done.stdout[-500:]}\n{done.stderr[-2000:]}")
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    with tempfile.TemporaryDirectory(prefix="bench-overhead-") as place:
+        root = Path(place) / "clone"
+        git("clone", "--quiet", str(ROOT), str(root))
+        os.environ["NIGHTLOOM_HOME"] = str(root / ".nightloom")
+        with chdir(root):
+            s = settings()
+            dag, commit, tasks = night(root, s)
+            parts = {"dag": dag, "dvc repro": by_dvc(s, commit), "bare": bare(s, commit)}
+    for task in tasks:
+        print("  ".join([f"{task['task']:<20}", *(f"{name} {value:6.2f}" for name, value in task.items() if name != "task")]))
+    return judge(parts, tasks)
+
+
+def judge(parts: dict[str, Spent], tasks: list[dict[str, Any]]) -> int:
+    """Print the table and the line of JSON; 1 below the bar."""
+    print(f"\n{'':<12}{'wall s':>8}{'CPU s':>8}   by kind of process")
+    for name, spent in parts.items():
+        print(f"{name:<12}{spent.wall_s:8.1f}{spent.cpu_s:8.1f}   {spent.kinds}")
+    a_task = (parts["dag"].cpu_s - parts["bare"].cpu_s) / len(tasks)
+    ratio = parts["dag"].wall_s / parts["bare"].wall_s
+    passed = a_task <= CPU_S_A_TASK and ratio <= WALL_RATIO
+    figures = {name: {"wall_s": round(spent.wall_s, 1), "cpu_s": round(spent.cpu_s, 1)} for name, spent in parts.items()}
+    told = {"cpu_s_a_task": round(a_task, 2), "wall_ratio": round(ratio, 2), "tasks": len(tasks), "passed": passed}
+    print(json.dumps({**told, **figures, "breakdown_s": tasks}))
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

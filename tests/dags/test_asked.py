@@ -1,0 +1,63 @@
+"""The DAGs that a person triggers: their tasks, their forms, what their operators ask for and make of the answer."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PARSE = """
+import json, runpy, sys
+from airflow.sdk.exceptions import ParamValidationError
+HEAVY = {heavy}
+answer = {{}}
+for name in ("verify", "rollback", "resync"):
+    dag = runpy.run_path(f"dags/{{name}}.py")["dag"]
+    tasks = {{t.task_id: [sorted(t.upstream_task_ids), t.verb, t.pool, t.queue] for t in dag.tasks}}
+    wanted = []
+    for param in dag.params:
+        for value in (None, ""):
+            try:
+                dag.params.get_param(param).resolve(*([] if value is None else [value]))
+            except ParamValidationError:
+                wanted.append(param)
+    free = dag.schedule is None and not dag.is_paused_upon_creation
+    answer[name] = [dag.dag_id, free, tasks, wanted]
+print("ANSWER " + json.dumps([answer, [name for name in HEAVY if name in sys.modules]]))
+"""
+HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", "sklearn", "scipy", "dvc")
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    home = str(tmp_path_factory.mktemp("home"))
+    environment = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    command = [sys.executable, "-c", PARSE.format(heavy=HEAVY)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.split("ANSWER ")[1])
+
+
+def test_what_they_are_made_of(parsed: Any) -> None:
+    found, heavy = parsed
+    assert heavy == []
+    made, recorded = [[], "remake", "gpu", "gpu"], [["remake"], "attest", "default_pool", "control"]
+    assert found == {
+        "verify": ["verify", True, {"remake": made, "record": recorded}, ["version", "version"]],
+        "rollback": [
+            "rollback",
+            True,
+            {
+                "rollback": [[], "rollback", "default_pool", "control"],
+                "resync": [["rollback"], "resync", "default_pool", "control"],
+            },
+            ["version", "version", "reason", "reason"],  # neither left out nor left empty
+        ],
+        "resync": ["resync", True, {"resync": [[], "resync", "default_pool", "control"]}, []],
+    }
+
+
+def test_every_dag_has_its_test() -> None:
+    assert {path.stem for path in Path("dags").glob("*.py")} >= {"retrain", "verify", "rollback", "resync"}
