@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test check reproduce chaos figures lock clean
+.PHONY: help install run up test check reproduce erase gc chaos figures lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -33,8 +33,9 @@ up: $(STAMP) ## Airflow and MLflow in the browser, until Ctrl-C
 	@$(BIN)/python -m tasks.embedded up
 
 test: check ## the whole suite, with one night under a real scheduler
-	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not scheduler"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not scheduler and not cluster"
 	@$(BIN)/python -m pytest $(TESTS) -m scheduler
+	@$(BIN)/python -m pytest $(TESTS) -m cluster
 
 check: $(STAMP) ## style and types
 	@$(BIN)/ruff check .
@@ -44,6 +45,12 @@ check: $(STAMP) ## style and types
 reproduce: $(STAMP) ## VERSION=v1.0.0: make a version again from nothing, and compare bit for bit
 	@test -n "$(VERSION)" || { echo "which version? make reproduce VERSION=v1.0.0 (git tag --list 'fused-model@*')"; exit 2; }
 	@$(BIN)/python -m tasks.reproduce $(VERSION)
+
+erase: $(STAMP) ## SAMPLES="id …": what would go; with REASON="why" YES=1: erase them everywhere
+	@$(BIN)/python -m tasks.erase $(SAMPLES) --reason "$(REASON)" $(if $(YES),--yes) $(if $(IDLE),--idle)
+
+gc: $(STAMP) ## what nothing needs any more; with YES=1: delete it
+	@$(BIN)/python -m tasks.gc $(if $(YES),--yes) $(if $(IDLE),--idle)
 
 chaos: $(STAMP) ## NIGHTS=20 SEED=0: kill anything, anytime, under real Airflow; every night must come to the same bytes
 	@$(BIN)/python -m tests.chaos --nights $(or $(NIGHTS),20) --seed $(or $(SEED),0)
@@ -56,6 +63,14 @@ lock: ## compile requirements.lock anew from pyproject.toml (needs uv)
 	@uv pip compile --quiet pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 		--constraint requirements.lock | grep -vE '^(nvidia-|cuda-|triton)' > requirements.lock.new
 	@mv requirements.lock.new requirements.lock
+
+# Values that may stand in a URL; Fernet's has a form of its own. Never overwrites: the databases were made with the old ones.
+secrets: ## docker/.env with a fresh value for each secret of a cluster, once
+	@test ! -e docker/.env || { echo "docker/.env is there already: its secrets are in use"; exit 1; }
+	@umask 077; grep '=$$' docker/.env.example | while read -r name; do \
+		size=48; test "$$name" != NIGHTLOOM_FERNET_KEY= || size=32; \
+		echo "$$name$$(head -c $$size /dev/urandom | base64 -w 0 | tr '+/' '-_')"; done > docker/.env
+	@echo "docker/.env holds the secrets, for you alone to read; Airflow's user is admin, its password NIGHTLOOM_ADMIN_PASSWORD"
 
 clean: ## remove .venv and caches of tools; data, models and history stay
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,14 +1,13 @@
 """Make MLflow's mirror of the registry anew, from the tags alone."""
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed checkout's own tasks/
 
 from airflow.sdk import DAG
 
-from tasks.run.operators import Step
+from tasks.run.operators import RETRY, Step
 
 with DAG(
     "resync",
@@ -16,6 +15,6 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     is_paused_upon_creation=False,
-    default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
+    default_args=dict(RETRY),
 ) as dag:
     Step(task_id="resync", verb="resync", queue="control")

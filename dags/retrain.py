@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
 
 from tasks.run.graph import Stage, stages  # noqa: E402
-from tasks.run.operators import Admit, After, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
+from tasks.run.operators import RETRY, Admit, After, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
 from tasks.run.watch import LandingTrigger  # noqa: E402
 
@@ -24,13 +24,6 @@ SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
 SHARES = int(os.environ.get("NIGHTLOOM_SHARES", "1"))
 CONTROL = "control"  # the queue of the workers that may write to central; one machine ignores queues
 RULE = "none_failed_min_one_success"  # a stage that this run does not have is skipped, what follows is not
-# For workers, disks, stores and git servers that come back; a known mistake fails at once, a bug at its second traceback.
-RETRY = {
-    "retries": 10,
-    "retry_delay": timedelta(seconds=5),
-    "retry_exponential_backoff": 1.5,  # each wait is so much longer than the one before
-    "max_retry_delay": timedelta(minutes=2),
-}
 landing = Asset(
     name="landing",
     uri="nightloom://landing",

@@ -1,14 +1,13 @@
 """Let an older version reign again: the registry's next entry, with the reason; MLflow follows."""
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed checkout's own tasks/
 
 from airflow.sdk import DAG, Param
 
-from tasks.run.operators import Step
+from tasks.run.operators import RETRY, Step
 from tasks.run.promotion import Asked
 
 with DAG(
@@ -21,7 +20,7 @@ with DAG(
         "reason": Param(type="string", minLength=1, title="Reason", description="Why; it is kept with the registry."),
     },
     is_paused_upon_creation=False,
-    default_args={"retries": 3, "retry_delay": timedelta(seconds=10), "queue": "control"},
+    default_args={**RETRY, "queue": "control"},
 ) as dag:
     rollback = Asked(task_id="rollback", verb="rollback")
     resync = Step(task_id="resync", verb="resync")

@@ -1,13 +1,13 @@
 """Make a registered version again from nothing, and record in the registry whether it came out the same, bit for bit."""
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed checkout's own tasks/
 
 from airflow.sdk import DAG, Param
 
+from tasks.run.operators import RETRY
 from tasks.run.promotion import Asked, Recorded
 
 with DAG(
@@ -17,7 +17,7 @@ with DAG(
     schedule=None,
     params={"version": Param(type="string", minLength=1, title="Version", description="For example v1.0.0.")},
     is_paused_upon_creation=False,
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    default_args=dict(RETRY),
 ) as dag:
     remake = Asked(task_id="remake", verb="remake", pool="gpu", queue="gpu")
     record = Recorded(task_id="record", verb="attest", queue="control")

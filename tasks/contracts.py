@@ -3,6 +3,7 @@
 data/1_raw.json                 the index, in git: batch -> partitions (path, rows, md5)
 data/reference.json             the same for the batches that encoders are fitted on
 data/1_raw/samples/*.parquet    one row per landed row
+data/1_raw/events/*.parquet     one row per landed event: what became known of samples afterwards
 data/1_raw/<m>/*.parquet        one row per sample that has modality m
 data/2_profiles/<m>/            a <partition>.parquet per raw partition, a row per raw row; its metadata: raw (md5)
 data/3_manifest/                samples.parquet (accepted), quarantine.parquet, manifest.json, validation.json
@@ -43,6 +44,7 @@ BUNDLE = Path("data/5_models/bundle")
 CHAMPION = Path("data/champion")
 ANCHOR = Path("data/anchor")
 REPORTS = Path("data/6_reports")
+WITHDRAWN = "withdrawn"  # the event after which a sample is nowhere; every other event is named after a target
 MEMO = Path(".memo")  # results of raw partitions and checkpoints that a runner brought; neither git's nor DVC's
 CHECKPOINTS = MEMO / "checkpoint"
 
@@ -69,7 +71,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Batch:
-    """One landed batch: its name, the digest that is its identity, and its partitions by modality (and `samples`)."""
+    """One landed batch: its name, the digest that is its identity, and partitions by modality (and `samples`), or `events`."""
 
     name: str
     digest: str  # sha256 over metadata.csv and its files' sha256
@@ -79,6 +81,11 @@ class Batch:
     def key(self) -> str:
         """Name and digest in one word; what partitions are named after."""
         return f"{self.name}-{self.digest[:8]}"
+
+    @property
+    def of_samples(self) -> bool:
+        """Whether samples landed in it, else events."""
+        return "samples" in self.partitions
 
 
 def read_index(path: Path = INDEX) -> list[Batch]:
@@ -152,6 +159,25 @@ def read_samples(batches: list[Batch]) -> pa.Table:
         table = read_partition(partition)
         tables.append(table.add_column(0, "batch", pa.array([batch.key] * table.num_rows, pa.string())))
     return pa.concat_tables(tables, promote_options="default")
+
+
+EVENTS = pa.schema(
+    [("batch", pa.string()), ("row", pa.int64()), *((n, pa.string()) for n in ("sample_id", "event", "value", "refused"))]
+)
+
+
+def read_events(batches: list[Batch]) -> pa.Table:
+    """All landed events of these batches in the order in which they hold: that of acceptance, then of rows.
+
+    Columns: `batch` (the batch's key), `row` int64, `sample_id`, `event`, `value`, `refused` ("" or why ingest
+    refused the row).
+    """
+    tables = [EVENTS.empty_table()]
+    for batch, partition in partitions(batches, "events"):
+        table = read_partition(partition)
+        table = table.add_column(0, "batch", pa.array([batch.key] * table.num_rows, pa.string()))
+        tables.append(table.select(EVENTS.names))
+    return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True)

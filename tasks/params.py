@@ -35,7 +35,12 @@ COUNTS = (
     "ingest.partition_rows",
 )
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-RESERVED = frozenset({"samples", "sample_id", "group", "split", "timestamp", "plain", "bundle", "row", "batch", "refused"})
+RESERVED = frozenset(
+    {
+        *("samples", "events", "sample_id", "group", "split", "timestamp", "plain", "bundle", "row", "batch", "refused"),
+        "withdrawn",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class Split:
     fold: int | None = None  # 0 … folds - 1: that fold is the test set (k-fold by group)
     embargo_s: float = 0.0  # with timestamps and no groups: gap between train, val and test
     min_groups: int = 8  # among rows that bring no split; fewer are too few to split
+    window_batches: int | None = None  # train on the newest so many batches of samples alone
+    window_s: float | None = None  # train on rows of so many seconds before the newest timestamp alone
 
 
 @dataclass(frozen=True)
@@ -251,9 +258,17 @@ def _check_ranges(params: Params) -> None:
         raise WrongValue(f"params.yaml: split.val + split.test must be below 1, got {split.val + split.test}")
     if split.fold is not None and not 0 <= split.fold < split.folds:
         raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
+    _check_window(split)
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
+
+
+def _check_window(split: Split) -> None:
+    if split.window_batches is not None and split.window_batches < 1:
+        raise WrongValue(f"params.yaml: split.window_batches must be at least 1, got {split.window_batches}")
+    if split.window_s is not None and split.window_s <= 0:
+        raise WrongValue(f"params.yaml: split.window_s must be above 0, got {split.window_s}")
 
 
 def _check_names(params: Params) -> None:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from tasks.contracts import Batch, read_samples
 from tasks.errors import ContractBroken
+from tasks.events import fold
 from tasks.params import Params, Split
 
 PARTS = ("train", "val", "test")
@@ -121,13 +122,15 @@ def labelled(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
 def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
     """What encoders may see: the labelled train rows of these batches, sorted by sample_id, columns as in `read_samples`.
 
-    No other row has a say in it (but for the cuts of a split by time). That is why rows which would be carved out as val
-    stay out even where the table brings its own val; `split.val: 0` lets them in.
+    No other row has a say in it (but for the cuts of a split by time), and no event of another batch: moving the reference
+    folds what has landed since. That is why rows which would be carved out as val stay out even where the table brings its
+    own val; `split.val: 0` lets them in.
 
     Raises:
         ContractBroken: no such row, or labels of one class only.
     """
-    rows = training_part(landed_rows(batches, params), params).sort_values("sample_id", ignore_index=True)
+    rows = training_part(fold(landed_rows(batches, params), batches, params).samples, params)
+    rows = rows.sort_values("sample_id", ignore_index=True)
     for target, names in classes(rows, params).items():
         if len(names) < 2:
             found = ", ".join(names) or "none"

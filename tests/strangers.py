@@ -28,14 +28,20 @@ def command(uid: int, words: Sequence[str]) -> list[str]:
     """The command that runs `words` as this user, in a mount namespace of its own.
 
     Python itself may lie below a folder that is closed to others, such as root's home: there the namespace shows an open
-    folder with nothing but Python in it.
+    folder with nothing but Python in it. Programs that ask for a user's name are told `person<uid>`.
     """
-    steps = []
+    person = f"person{uid}:x:{uid}:{uid}::/:/bin/sh"
+    steps = [
+        "mount -t tmpfs -o mode=755,size=1m tmpfs /mnt",
+        f"{{ cat /etc/passwd; echo {person}; }} > /mnt/passwd",
+        "mount --bind /mnt/passwd /etc/passwd",
+    ]
     python = Path(sys.base_prefix).resolve()
     closed = next((folder for folder in reversed(python.parents) if not folder.stat().st_mode & 0o001), None)
     if closed:
-        keep, at, to = "/mnt", shlex.quote(str(closed)), shlex.quote(str(python))
-        steps = [
+        keep, at, to = "/mnt/python", shlex.quote(str(closed)), shlex.quote(str(python))
+        steps += [
+            f"mkdir {keep}",
             f"mount --bind {to} {keep}",
             f"mount -t tmpfs -o mode=755,size=1m tmpfs {at}",
             f"mkdir -p {to}",

@@ -83,7 +83,7 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
         "API__SECRET_KEY": own["session"],
         "API_AUTH__JWT_SECRET": own["jwt"],
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # s, to see a DAG file that is new
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "60",  # s, to see a DAG file that is new
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",  # s, to read a known one again
         "LOGGING__BASE_LOG_FOLDER": str(s.home / "logs" / "tasks"),
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(s.home / "logs" / "dags"),

@@ -1,6 +1,7 @@
 """One line of the verdict."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,7 +42,9 @@ class Row:
 
 
 def measured(name: str, blocking: bool, rule: str, found: Interval, needed: float, passed: bool, reason: str) -> Row:
-    """A row that rests on a measured value."""
+    """A row that rests on a measured value; what is no number never passes."""
+    if not all(math.isfinite(number) for number in (found.value, found.low, found.high)):
+        return told(name, blocking, rule, "fail", f"what was measured is no number: {reason}")
     verdict: Answer = "pass" if passed else "fail"
     return Row(name, blocking, rule, found.value, found.low, found.high, needed, verdict, reason)
 

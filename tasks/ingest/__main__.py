@@ -1,7 +1,7 @@
 """Ingest what has landed, without Airflow: `python -m tasks.ingest`, then `dvc add data/1_raw` and `dvc repro`.
 
-New batches of `ingest.landing` (params.yaml) are cut into data/1_raw and added to data/1_raw.json; the first batch ever
-becomes the reference. Batches that are known by content are passed over.
+New batches of `ingest.landing` (params.yaml) are cut into data/1_raw and added to data/1_raw.json; the first batch
+of samples becomes the reference. Batches that are known by content are passed over.
 """
 
 import sys
@@ -10,6 +10,7 @@ from tasks import contracts
 from tasks.contracts import Batch
 from tasks.errors import ContractBroken, NoData, TasksError
 from tasks.ingest import changed, digest, ingest
+from tasks.ingest.erased import ERASED, read_erased
 from tasks.ingest.landing import look
 from tasks.params import load
 
@@ -30,7 +31,7 @@ def main() -> None:
             if _is_known(landed.name, digest(landed, params), batches):
                 print(f"{landed.name}: known")
                 continue
-            done = ingest(landed, params, contracts.RAW)
+            done = ingest(landed, params, contracts.RAW, read_erased(ERASED))
         except ContractBroken as mistake:
             refused += 1
             print(f"{landed.name}: refused: {mistake}", file=sys.stderr)
@@ -63,7 +64,8 @@ def _record(batches: list[Batch]) -> None:
     try:
         contracts.read_index(contracts.REFERENCE)
     except NoData:
-        contracts.write_index(batches[:1], contracts.REFERENCE)
+        first = [batch for batch in batches if batch.of_samples][:1]
+        contracts.write_index(first, contracts.REFERENCE)
 
 
 if __name__ == "__main__":

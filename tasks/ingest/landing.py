@@ -1,4 +1,7 @@
-"""What has landed: a sub-folder (or S3 prefix) per batch, complete once its metadata.csv is there, which is written last."""
+"""What has landed: a sub-folder (or S3 prefix) per batch, complete once its table is there, which is written last.
+
+The table is metadata.csv (a batch of samples) or events.csv (a batch of events: withdrawals, late labels, corrections).
+"""
 
 import hashlib
 import os
@@ -14,9 +17,10 @@ from tasks.ingest.folder import Folder
 from tasks.ingest.store import Store
 
 METADATA = "metadata.csv"
+EVENTS = "events.csv"
+TABLES = (METADATA, EVENTS)
 NOT_YET = f"has no {METADATA} yet: it is written last"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-Found: TypeAlias = tuple[str, str, Store, str]  # name, place, store, why it is not ready
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,24 @@ class Landed:
     name: str
     place: str  # for messages, e.g. data/0_landing/2026-11-01
     store: Store
+    tables: tuple[str, ...] = (METADATA,)  # those of TABLES that it holds
+
+    @property
+    def of_events(self) -> bool:
+        """Whether it is a batch of events, else one of samples.
+
+        Raises:
+            ContractBroken: it is both.
+        """
+        if len(self.tables) > 1:
+            raise ContractBroken(
+                f"{self.place} holds both {METADATA} and {EVENTS}: a batch is one or the other; land the events in a"
+                " folder of their own"
+            )
+        return self.tables == (EVENTS,)
+
+
+Found: TypeAlias = tuple[Landed, str]  # and why it is not ready
 
 
 @dataclass(frozen=True)
@@ -47,7 +69,7 @@ def list_batches(landing: str) -> list[Landed]:
 
 
 def look(landing: str) -> Landing:
-    """List a landing zone; one that itself holds metadata.csv is one batch, named after the folder.
+    """List a landing zone; one that itself holds a table is one batch, named after the folder.
 
     Args:
         landing: a folder, or `s3://bucket/prefix`.
@@ -64,13 +86,13 @@ def look(landing: str) -> Landing:
         found = _in_folder(Path(landing))
     batches: list[Landed] = []
     problems: list[str] = []
-    for name, place, store, problem in found:
-        if not NAME.fullmatch(name):
-            problems.append(f"{place!r} is no name for a batch: letters, digits, `.`, `_`, `-`, at most 64; rename it")
+    for landed, problem in found:
+        if not NAME.fullmatch(landed.name):
+            problems.append(f"{landed.place!r} is no name for a batch: letters, digits, `.`, `_`, `-`, at most 64; rename it")
         elif problem:
-            problems.append(f"{name} {problem}")
+            problems.append(f"{landed.name} {problem}")
         else:
-            batches.append(Landed(name, place, store))
+            batches.append(landed)
     return Landing(tuple(batches), tuple(problems))
 
 
@@ -82,18 +104,18 @@ def stamp(landed: Landed) -> str:
 def _in_folder(root: Path) -> Iterator[Found]:
     if not root.is_dir():
         raise NoData(f"the landing zone {root} is not here; make it, or set ingest.landing in params.yaml")
-    if os.path.lexists(root / METADATA):
-        yield root.resolve().name, str(root), Folder(root.resolve()), ""
+    if tables := _tables(root):
+        yield Landed(root.resolve().name, str(root), Folder(root.resolve()), tables), ""
         return
     for folder in sorted(root.iterdir()):
         if not folder.name.startswith(".") and folder.is_dir():
-            yield folder.name, str(folder), Folder(folder), _unready(folder)
+            tables = _tables(folder)
+            problem = "is a symbolic link: land the folder itself" if folder.is_symlink() else "" if tables else NOT_YET
+            yield Landed(folder.name, str(folder), Folder(folder), tables), problem
 
 
-def _unready(folder: Path) -> str:
-    if folder.is_symlink():
-        return "is a symbolic link: land the folder itself"
-    return "" if os.path.lexists(folder / METADATA) else NOT_YET
+def _tables(folder: Path) -> tuple[str, ...]:
+    return tuple(name for name in TABLES if os.path.lexists(folder / name))
 
 
 def _on_s3(landing: str) -> Iterator[Found]:
@@ -104,18 +126,15 @@ def _on_s3(landing: str) -> Iterator[Found]:
     prefix = f"{path}/" if path else ""
     client = connect()
 
-    def unready(below: str) -> str:
-        found = listed(client, bucket, below + METADATA, "/", "Contents")
-        return "" if any(item["Key"] == below + METADATA for item in found) else NOT_YET
+    def tables(below: str) -> tuple[str, ...]:
+        keys = {item["Key"] for name in TABLES for item in listed(client, bucket, below + name, "/", "Contents")}
+        return tuple(name for name in TABLES if below + name in keys)
 
-    if not unready(prefix):
-        yield (path.split("/")[-1] or bucket), landing.rstrip("/"), Prefix(client, bucket, prefix), ""
+    if found := tables(prefix):
+        yield Landed(path.split("/")[-1] or bucket, landing.rstrip("/"), Prefix(client, bucket, prefix), found), ""
         return
     for item in listed(client, bucket, prefix, "/", "CommonPrefixes"):
         below = item["Prefix"]
-        yield (
-            below.removeprefix(prefix).strip("/"),
-            f"s3://{bucket}/{below}".rstrip("/"),
-            Prefix(client, bucket, below),
-            unready(below),
-        )
+        name, place = below.removeprefix(prefix).strip("/"), f"s3://{bucket}/{below}".rstrip("/")
+        found = tables(below)
+        yield Landed(name, place, Prefix(client, bucket, below), found), "" if found else NOT_YET

@@ -1,39 +1,17 @@
 """metadata.csv: its columns, and its rows as text with what is wrong with them. Opens none of the files that it names."""
 
-import csv
-import hashlib
-import io
 import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tasks.errors import ContractBroken
 from tasks.ingest.landing import METADATA, Landed
 from tasks.ingest.names import folded, id_problem, path_problem
 from tasks.ingest.seen import Names
-from tasks.ingest.store import Unreadable
+from tasks.ingest.table import Line, Table
 from tasks.ingest.times import seconds
 from tasks.params import Modality, Params
 
-CELL = 1_000_000  # characters
-PIECE = 1 << 16  # characters
 SPLITS = frozenset({"", "train", "val", "test"})
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of metadata.csv.
-
-    Attributes:
-        number: 1 for the first row below the header.
-        cells: text by column; a cell that the row lacks is "".
-        refused: what is wrong with the row, or "".
-    """
-
-    number: int
-    cells: dict[str, str]
-    refused: str
 
 
 class Metadata:
@@ -48,23 +26,16 @@ class Metadata:
         Raises:
             ContractBroken: absent, too large, not UTF-8, not CSV, a column missing or named twice, no rows or too many.
         """
-        self.where = f"{landed.place}/{METADATA}"
-        try:
-            self._content = landed.store.read(METADATA, params.ingest.file_mb << 20)
-        except Unreadable as problem:
-            raise ContractBroken(f"{self.where} {problem}") from problem
-        self.sha256 = hashlib.sha256(self._content).hexdigest()
-        self._params = params
-        self._check_encoding()
-        csv.field_size_limit(max(csv.field_size_limit(), len(self._content)))  # a long cell costs its row, not the batch
-        self.columns = tuple(next(self._parsed(), []))
-        self._check_columns()
+        self._table, self._params = Table(landed, METADATA, params), params
+        self.sha256, self.columns = self._table.sha256, self._table.columns
+        missing = [text for text, found in _wanted(params, frozenset(self.columns)) if not found]
+        self._table.require(missing, ", or change modalities or targets in params.yaml")
         self._survey()
 
     def lines(self) -> Iterator[Line]:
         """Yield the rows in order, each with what is wrong with its text."""
-        for number, cells in self._numbered():
-            row = dict.fromkeys(self.columns, "") | dict(zip(self.columns, cells, strict=False))
+        for number, cells in self._table.rows():
+            row = self._table.row(cells)
             yield Line(number, row, self._problem(row, len(cells)))
 
     def paths(self, row: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -74,69 +45,23 @@ class Metadata:
             if row.get(column):
                 yield column, row[column]
 
-    def _parsed(self) -> Iterator[list[str]]:
-        reader = csv.reader(self._text(), strict=True)
-        try:
-            yield from reader
-        except csv.Error as error:
-            raise ContractBroken(f"{self.where}, line {reader.line_num}, is not CSV: {error}") from error
-
-    def _text(self) -> io.TextIOWrapper:
-        """The content, decoded piece by piece as it is read."""
-        return io.TextIOWrapper(io.BytesIO(self._content), "utf-8-sig", newline="")
-
-    def _check_encoding(self) -> None:
-        text = self._text()
-        try:
-            while text.read(PIECE):
-                pass
-        except UnicodeDecodeError as error:
-            at = _wrong_byte(self._content)
-            raise ContractBroken(f"{self.where} is not UTF-8 (byte {at}); save it as `CSV UTF-8`") from error
-
-    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
-        rows = self._parsed()
-        next(rows, None)
-        yield from enumerate((cells for cells in rows if cells), start=1)  # a blank line is no row
-
-    def _check_columns(self) -> None:
-        twice = sorted(name for name, n in Counter(self.columns).items() if n > 1 and name)
-        if twice:
-            raise ContractBroken(f"{self.where} has more than one column {', '.join(twice)}; rename all but one")
-        missing = [text for text, found in _wanted(self._params, frozenset(self.columns)) if not found]
-        if missing:
-            shown = ", ".join(self.columns[:50]) or "none"
-            raise ContractBroken(
-                f"{self.where} lacks the column {'; '.join(missing)}. Columns found: {shown[:500]}."
-                " Add it (comma-separated; empty cells are allowed), or change modalities or targets in params.yaml"
-            )
-
     def _survey(self) -> None:
         """Take note of what only the whole table shows: ids used twice, and twins of ids and paths."""
         ids, files, count = Names(), Names(), 0
-        for _, cells in self._numbered():
+        for _, cells in self._table.rows():
             count += 1
             row = dict(zip(self.columns, cells, strict=False))
-            sample = row.get("sample_id", "")
-            ids.add(sample, json.dumps([row.get(t, "") for t in self._params.targets]))
+            ids.add(row.get("sample_id", ""), json.dumps([row.get(t, "") for t in self._params.targets]))
             for _, path in self.paths(row):
                 files.add(path)
         self._repeated, self._twins, self._twin_files = ids.repeated(), ids.twins(), files.twins()
-        if not 0 < count <= self._params.ingest.batch_rows:
-            limit = self._params.ingest.batch_rows
-            raise ContractBroken(f"{self.where} has {count} rows, expected 1 to {limit} (ingest.batch_rows)")
+        self._table.check_count(count)
 
     def _problem(self, row: dict[str, str], cells: int) -> str:
         """The first thing that is wrong with a row, or ""."""
-        if cells != len(self.columns):
-            return f"the row has {cells} cells, the header {len(self.columns)}"
-        for column, cell in row.items():
-            if len(cell) > CELL:
-                return f"{column} has {len(cell)} characters, at most {CELL} are allowed"
-            if "\0" in cell:
-                return f"{column} holds a NUL character"
         return (
-            id_problem(row["sample_id"])
+            self._table.problem(row, cells)
+            or id_problem(row["sample_id"])
             or self._id_used(row["sample_id"])
             or self._split_or_time(row)
             or self._path_problem(row)
@@ -168,15 +93,6 @@ class Metadata:
             if problem:
                 return f"{column}: {path[:80]!r} {problem}"
         return ""
-
-
-def _wrong_byte(content: bytes) -> int:
-    """Where a content stops being UTF-8."""
-    try:
-        content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return error.start
-    return len(content)
 
 
 def _wanted(params: Params, columns: frozenset[str]) -> Iterator[tuple[str, bool]]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from tasks.errors import ContractBroken
 from tasks.ingest.landing import Landed
-from tasks.ingest.metadata import Line, Metadata
+from tasks.ingest.metadata import Metadata
 from tasks.ingest.seen import Digests
 from tasks.ingest.store import Unreadable
+from tasks.ingest.table import Line
 from tasks.params import Modality, Params
 
 

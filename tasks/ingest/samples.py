@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.errors import ContractBroken
-from tasks.ingest.metadata import CELL, Line
 from tasks.ingest.rows import Content
+from tasks.ingest.table import CELL, Line
 from tasks.ingest.times import seconds
 from tasks.params import Params
 

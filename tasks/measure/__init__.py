@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tasks.contracts import INDEX, RAW, Partition, read_index, read_partition
+from tasks.contracts import INDEX, RAW, Batch, Partition, read_index, read_partition
 from tasks.errors import NoData
 
 SAMPLES = 100
@@ -84,13 +84,12 @@ def rows(measured: Mapping[str, float | int]) -> list[dict[str, Any]]:
 
 
 def sources(work: Path) -> dict[str, Partition]:
-    """The partitions that `raw_samples` reads: one of each modality, of the newest batch.
+    """The partitions that `raw_samples` reads: one of each modality, of the newest batch that has any.
 
     Rows lie in the batch's order in all of them, so partitions that cover the same share of the way hold the same samples,
     nearly. Those with enough samples in common are taken, and of these the smallest.
     """
-    newest = read_index(work / INDEX)[-1]
-    spans = {name: _spans(found) for name, found in newest.partitions.items() if name != "samples" and found}
+    spans = next(found for batch in reversed(read_index(work / INDEX)) if (found := _modalities(batch)))
     starts = sorted({span.start for found in spans.values() for span in found})
     choices = [
         {name: next(span for span in found if span.start <= start < span.end) for name, found in spans.items()}
@@ -98,6 +97,10 @@ def sources(work: Path) -> dict[str, Partition]:
     ]
     best = min(choices, key=lambda choice: (-min(_common(choice), SAMPLES), sum(s.partition.rows for s in choice.values())))
     return {name: span.partition for name, span in best.items()}
+
+
+def _modalities(batch: Batch) -> dict[str, list["Span"]]:
+    return {name: _spans(found) for name, found in batch.partitions.items() if name not in {"samples", "events"} and found}
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def log_run(
     _log(client, run_id, _params(work), [*_metrics(scores, at_ms), *_curves(curves, at_ms)])
     said = {key: verdict[key] for key in ("verdict", "decided_by")} if verdict else {}
     for path in sorted((work / REPORTS).rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".parquet":  # nothing about single samples leaves DVC
             client.log_artifact(run_id, str(path), str(path.relative_to(work / REPORTS.parent).parent))
     if report is not None:
         client.log_artifact(run_id, str(report), "report")

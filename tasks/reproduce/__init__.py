@@ -10,8 +10,6 @@ makes, and `dvc repro` runs the tag's pipeline with the tag's code. Same bytes i
 """
 
 import platform
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,8 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import EnvironmentDiffers, NoData, TasksError
+from tasks.erase.marks import SAID, marks
+from tasks.errors import EnvironmentDiffers, NoData, Refused, TasksError
 from tasks.promote import registry
 from tasks.promote.claim import pull
 from tasks.promote.registry import MODEL
@@ -28,7 +27,7 @@ from tasks.run import graph, lock
 from tasks.run.child import Child
 from tasks.run.git import git
 from tasks.run.settings import Settings
-from tasks.run.workspace import workspace
+from tasks.run.workspace import claimed, workspace
 from tasks.stage import differences as package_differences
 
 
@@ -75,6 +74,7 @@ def reproduce(s: Settings, version: str) -> Outcome:
 
     Raises:
         UnknownName: there is no such version.
+        Refused: samples that it was made of were erased.
         EnvironmentDiffers: the version was made with other packages than those installed here.
         NoData: the DVC remote lacks what no stage makes.
         TasksError: a stage failed.
@@ -94,6 +94,7 @@ def remake(s: Settings, commit: str, name: str) -> Outcome:
     Raises:
         EnvironmentDiffers, NoData, TasksError: as `reproduce` does.
     """
+    _check_whole(s, commit, name)
     with empty_cache(s) as cache, workspace(s, commit, "reproduce", cache) as work:
         check_packages(s, name, work)
         wanted, wanted_bytes = lock.read(work), (work / lock.LOCK).read_bytes()
@@ -111,6 +112,11 @@ def remake(s: Settings, commit: str, name: str) -> Outcome:
     return Outcome(tuple(found), done["work"], recorded(note), done["stages"], done["seconds"])
 
 
+def _check_whole(s: Settings, commit: str, name: str) -> None:
+    if any(mark.commit == commit for mark in marks(s.central)):
+        raise Refused(f"{name} is {SAID}; the model itself is kept")
+
+
 def platform_facts() -> str:
     """What the bytes may depend on beside code, data and packages."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
@@ -124,11 +130,8 @@ def empty_cache(s: Settings) -> Iterator[Path]:
     """A DVC cache of its own, thrown away afterwards."""
     parent = s.home / "work"
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="cache-", dir=parent))
-    try:
+    with claimed(parent, "cache-") as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_packages(s: Settings, name: str, work: Path) -> None:

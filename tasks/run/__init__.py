@@ -2,10 +2,12 @@
 
 settings    where central, remote, cache and MLflow are: the only place that reads NIGHTLOOM_* variables
 git         git as a function
+atwork      which runs may be at work: what cleans up keeps away
 secret      what may be in a process's environment, and how a process hides its own
 workspace   a clean clone of central at one commit, with DVC told where its remote and cache are
 child       a command that cannot outlive whoever asked for it
 graph       the stages of dvc.yaml and their edges, as DVC resolves them
+parsing     YAML that DVC reads often, parsed once
 lock        dvc.lock cut into fragments and put together again
 open        the run's commit: what landed, code, parameters, pins
 laps        where the time of a task goes

@@ -1,11 +1,13 @@
 """Stop a night whose batch fails critical expectations, before any GPU is used."""
 
 import json
+from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from tasks.contracts import MANIFEST, read_json
+from tasks.errors import ContractBroken
 from tasks.run import graph, lock
 from tasks.run.git import git
 from tasks.run.open import run_ref
@@ -32,7 +34,7 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
         validation = read_json(folder / MANIFEST / "validation.json")
         names = {f"{b['name']}-{b['digest'][:8]}": b["name"] for b in ledger(folder)}
         released = {f"{b['name']}-{b['digest'][:8]}" for b in ledger(folder) if b["status"] == "released"}
-        failed = [e for e in validation["expectations"] if e["severity"] == "critical" and not e["success"]]
+        failed = failures(validation)
         waived = [e for e in failed if e["batches"] and set(e["batches"]) <= released]
         blocking = [e for e in failed if e not in waived]
         blamed = sorted({names.get(key, key) for e in blocking for key in e["batches"]})
@@ -42,6 +44,17 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
             "waived": [e["reason"] for e in waived],
             "docs": str(docs),
         }
+
+
+def failures(validation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The critical expectations that were not met.
+
+    Raises:
+        ContractBroken: nothing was expected at all.
+    """
+    if not validation["expectations"]:
+        raise ContractBroken("validation.json holds no expectation: an empty suite passes everything, so nothing is admitted")
+    return [e for e in validation["expectations"] if e["severity"] == "critical" and e["success"] is not True]
 
 
 def _refusal(batches: list[str], reasons: list[str], docs: Path) -> str:

@@ -7,6 +7,8 @@ Scheduling needs live in a stage's `meta`, which DVC templates and otherwise ign
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,19 +57,40 @@ def stages(root: Path, kept: Path | None = None) -> list[Stage]:
     place = kept / f"{_content(root)}.json" if kept else None
     if place and place.is_file():
         return [Stage(s["name"], tuple(s["upstream"]), s["airflow"], s["each"]) for s in json.loads(place.read_text())]
-    found = _resolve(root)
-    if place:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps([asdict(stage) for stage in found]))
-        temporary.replace(place)
+    if place is None:
+        return _resolve(root)
+    with tempfile.TemporaryDirectory(
+        prefix="nightloom-graph-"
+    ) as folder:  # DVC writes where it resolves, an image is read-only
+        found = _resolve(_sketch(root, Path(folder)))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps([asdict(stage) for stage in found]))
+    temporary.replace(place)
     return found
 
 
+def _files(root: Path) -> list[Path]:
+    """What the graph is made of."""
+    return [root / "dvc.yaml", root / "params.yaml", *sorted((root / "data").glob("*.dvc"))]
+
+
+def _sketch(root: Path, folder: Path) -> Path:
+    """Copy a checkout as far as DVC needs it for the graph."""
+    for file in filter(Path.is_file, _files(root)):
+        to = folder / file.relative_to(root)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, to)
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text(
+        f'[core]\n    no_scm = true\n    analytics = false\n    site_cache_dir = "{folder / ".dvc" / "site"}"\n'
+    )
+    return folder
+
+
 def _content(root: Path) -> str:
-    files = [root / "dvc.yaml", root / "params.yaml", *sorted((root / "data").glob("*.dvc"))]
     digest = hashlib.sha256()
-    for file in files:
+    for file in _files(root):
         digest.update(file.name.encode() + b"\0" + (file.read_bytes() if file.is_file() else b"") + b"\0")
     return digest.hexdigest()[:16]
 

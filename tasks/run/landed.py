@@ -33,8 +33,9 @@ def landing_of(s: Settings, params: Params) -> str:
 def bring_in(s: Settings, folder: Path, params: Params, release: Sequence[str]) -> News:
     """Ingest new batches into the workspace, which is the working directory, and push them to DVC's remote.
 
-    A batch is known by its digest: landing it again changes nothing. A known name with another digest is refused when the
-    first was accepted, and a new batch when the first was rejected.
+    A batch is known by its digest: landing it again changes nothing, under whatever name. A known name with another digest
+    is refused when the first was accepted, and a new batch when the first was rejected. A batch out of which a sample was
+    erased is not looked at again: its identity went with the sample.
 
     Args:
         s: where landing is.
@@ -47,23 +48,24 @@ def bring_in(s: Settings, folder: Path, params: Params, release: Sequence[str]) 
         NoData: the landing zone does not answer.
     """
     from tasks.ingest import digest, ingest
+    from tasks.ingest.erased import ERASED, read_erased
     from tasks.ingest.landing import look, stamp
 
     ledger: list[dict[str, Any]] = json.loads((folder / LEDGER).read_text())["batches"]
     _check_release(ledger, release)
+    erased = read_erased(folder / ERASED)
     landing = look(landing_of(s, params))
     news = News(waiting=list(landing.waiting))
     made: list[Batch] = []
     for landed in landing.batches:
         try:
-            known = [entry for entry in ledger if entry["name"] == landed.name]
             seen = stamp(landed)
-            if known and known[0]["stamp"] == seen and landed.name not in release:
-                continue  # nothing was touched: its files need not be read again
-            status = _status(known, digest(landed, params), landed.name in release)
+            if _untouched(ledger, landed.name, seen, release):
+                continue  # its files need not be read again
+            status = _status(ledger, landed.name, digest(landed, params), release, news)
             if status is None:
                 continue
-            done = ingest(landed, params, folder / RAW)
+            done = ingest(landed, params, folder / RAW, erased)
         except ContractBroken as broken:
             news.problems.append(f"batch {landed.name}: {broken}")
             continue
@@ -86,14 +88,23 @@ def _check_release(ledger: list[dict[str, Any]], release: Sequence[str]) -> None
             raise UnknownName("batch to release:", name, rejected or {"(none was rejected)"})
 
 
-def _status(known: list[dict[str, Any]], digest: str, released: bool) -> str | None:
+def _untouched(ledger: list[dict[str, Any]], name: str, stamp: str, release: Sequence[str]) -> bool:
+    known = next((entry for entry in ledger if entry["name"] == name), None)
+    return known is not None and ("erased" in known or (known["stamp"] == stamp and name not in release))
+
+
+def _status(ledger: list[dict[str, Any]], name: str, digest: str, release: Sequence[str], news: News) -> str | None:
     """The status a landed batch gets, or None when there is nothing to do for it."""
-    if not known:
+    twin = next((entry for entry in ledger if entry["digest"] == digest and entry["name"] != name), None)
+    if twin:
+        news.waiting.append(f"{name} holds what {twin['name']} holds, which was {twin['status']}: remove it")
+        return None
+    entry = next((entry for entry in ledger if entry["name"] == name), None)
+    if entry is None:
         return "accepted"
-    entry = known[0]
     same = entry["digest"] == digest
     if entry["status"] == "rejected":
-        return "released" if released else None if same else "accepted"
+        return "released" if name in release else None if same else "accepted"
     if not same:
         from tasks.ingest import changed
 

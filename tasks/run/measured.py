@@ -3,12 +3,14 @@
 from contextlib import chdir
 from typing import Any
 
+from tasks import params as parameters
 from tasks.contracts import BUNDLE, RAW
 from tasks.measure import measure, raw_samples, sources
 from tasks.run import lock
 from tasks.run.admit import bring
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
+from tasks.steady import steady
 
 
 def measured(s: Settings, commit: str, entries: lock.Fragments) -> dict[str, Any]:
@@ -22,4 +24,5 @@ def measured(s: Settings, commit: str, entries: lock.Fragments) -> dict[str, Any
     with workspace(s, commit, "measure") as folder, chdir(folder):
         raw = [str(RAW / partition.path) for partition in sources(folder).values()]
         bring(folder, entries, [str(BUNDLE), *raw])
-        return dict(measure(folder / BUNDLE, raw_samples(folder)))
+        with steady(parameters.load().threads):  # as the stages: on all cores a small model spends its time waiting
+            return dict(measure(folder / BUNDLE, raw_samples(folder)))

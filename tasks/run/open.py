@@ -29,6 +29,7 @@ STATE = (
     "data/1_raw.dvc",
     "data/reference.json",
     "data/batches.json",
+    "data/erased.json",
     "data/registry.json",
     "data/champion.dvc",
     "data/anchor.dvc",
@@ -163,19 +164,23 @@ def _parse(text: str, value: str) -> Any:
 
 def _require_batches(folder: Path, news: News) -> None:
     """A first night needs a batch; when none could be used, what landed instead is named."""
-    if json.loads((folder / "data/1_raw.json").read_text())["batches"]:
+    index = json.loads((folder / "data/1_raw.json").read_text())["batches"]
+    if any("samples" in batch["partitions"] for batch in index):
         return
+    if index:
+        raise Refused("only events have landed yet: the first night needs a batch of samples (a folder with a metadata.csv)")
     if found := [*news.problems, *news.waiting]:
         raise Refused(f"nothing usable landed: {'; '.join(found)}")
     raise Refused("no batch has landed yet: put one into the landing folder (README: your own data)")
 
 
 def _move_reference(folder: Path, move: bool) -> None:
-    """Pin the batches that encoders are fitted on: at first the oldest accepted one; moved, all accepted so far."""
-    index = json.loads((folder / "data/1_raw.json").read_text())
+    """Pin the batches that encoders are fitted on: at first the oldest accepted one of samples; moved, all accepted so far."""
+    index = json.loads((folder / "data/1_raw.json").read_text())["batches"]
     reference = json.loads((folder / "data/reference.json").read_text())
-    if index["batches"] and (move or not reference["batches"]):
-        write_json(folder / "data/reference.json", {"batches": index["batches"] if move else index["batches"][:1]})
+    if index and (move or not reference["batches"]):
+        first = [batch for batch in index if "samples" in batch["partitions"]][:1]
+        write_json(folder / "data/reference.json", {"batches": index if move else first})
 
 
 def _as_before(s: Settings, folder: Path, last: str) -> bool:
@@ -183,6 +188,8 @@ def _as_before(s: Settings, folder: Path, last: str) -> bool:
     if _tree(folder) != git("rev-parse", f"{last}^{{tree}}", cwd=folder):
         return False
     judged = git("log", "-1", "--format=%s", last, cwd=folder)
+    if judged.startswith("erase:"):  # what the stages made of the erased samples is gone
+        return False
     if not judged.startswith("promote:"):
         return True
     # Cut off between `close` and `promote`? Then judge again: every stage is unchanged, so it costs little.

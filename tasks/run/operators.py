@@ -1,6 +1,7 @@
 """The parts of a run as Airflow tasks: each does its work in a child that dies with it."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -8,6 +9,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from tasks.run.child import BUG, MISTAKE, Child, Ended
 from tasks.stage import die_with_parent
+
+# For workers, disks, stores and git servers that come back; a known mistake fails at once, a bug at its second traceback.
+RETRY = {
+    "retries": 10,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": 1.5,  # each wait is so much longer than the one before
+    "max_retry_delay": timedelta(minutes=2),
+}
 
 
 class Step(BaseOperator):

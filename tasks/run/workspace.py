@@ -27,7 +27,7 @@ def workspace(s: Settings, commit: str, name: str, cache: Path | None = None) ->
     parent = s.home / "work"
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
-    with _claimed(parent, f"{name.replace('@', '.').replace('/', '.')}-") as folder:
+    with claimed(parent, f"{name.replace('@', '.').replace('/', '.')}-") as folder:
         shared = ["--shared"] if Path(s.central).is_dir() else []  # objects are borrowed: 0.02 s
         git("clone", "--quiet", "--no-checkout", *shared, s.central, str(folder))
         git("checkout", "--quiet", "--detach", commit, cwd=folder)
@@ -36,7 +36,7 @@ def workspace(s: Settings, commit: str, name: str, cache: Path | None = None) ->
 
 
 @contextmanager
-def _claimed(parent: Path, prefix: str) -> Iterator[Path]:
+def claimed(parent: Path, prefix: str) -> Iterator[Path]:
     """A new folder, gone afterwards; a lock beside it says that its owner lives, however that ends."""
     while True:
         descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=LOCK, dir=parent)

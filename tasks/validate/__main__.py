@@ -29,12 +29,13 @@ def validate() -> None:
     params = load()
     night = read_night(params)
     rows = sort_rows(night)
+    lost = pd.concat([rows.quarantined, rows.events], ignore_index=True)
     with new_folder(MANIFEST) as folder:
         write_parquet(folder / "samples.parquet", _table(rows.manifest, _schema(params)))
-        write_parquet(folder / "quarantine.parquet", _table(rows.quarantined, QUARANTINE))
-        write_json(folder / "manifest.json", _manifest(night, rows))
+        write_parquet(folder / "quarantine.parquet", _table(lost, QUARANTINE))
+        write_json(folder / "manifest.json", _manifest(night, rows, lost))
         write_json(folder / "validation.json", _judge(night, rows, folder))
-    count(accepted=len(rows.manifest), quarantined=len(rows.quarantined))
+    count(accepted=len(rows.manifest), quarantined=len(lost))
 
 
 def _judge(night: Night, rows: Sorted, folder: Path) -> dict[str, Any]:
@@ -53,17 +54,25 @@ def _judge(night: Night, rows: Sorted, folder: Path) -> dict[str, Any]:
     }
 
 
-def _manifest(night: Night, rows: Sorted) -> dict[str, Any]:
-    accepted, lost = rows.manifest["batch"].value_counts(), rows.quarantined["batch"].value_counts()
+def _manifest(night: Night, rows: Sorted, lost: pd.DataFrame) -> dict[str, Any]:
+    events = night.events[night.events["refused"] == ""]["batch"].value_counts()
+    accepted, left = rows.manifest["batch"].value_counts(), lost["batch"].value_counts()
     splits = rows.manifest["split"].value_counts()
     batches = []
     for batch in night.batches:
-        kept, left = int(accepted.get(batch.key, 0)), int(lost.get(batch.key, 0))
-        batches.append({"key": batch.key, "name": batch.name, "rows": kept + left, "accepted": kept, "quarantined": left})
+        key = batch.key
+        of = accepted if batch.of_samples else events
+        counts = {
+            "accepted": int(of.get(key, 0)),
+            "quarantined": int(left.get(key, 0)),
+            "withdrawn": night.withdrawn.get(key, 0),
+        }
+        batches.append({"key": key, "name": batch.name, "rows": sum(counts.values()), **counts})
     return {
         "classes": dict(night.classes),
         "samples": len(rows.manifest),
-        "quarantined": len(rows.quarantined),
+        "quarantined": len(lost),
+        "withdrawn": sum(night.withdrawn.values()),
         "splits": {part: int(splits.get(part, 0)) for part in (*PARTS, NONE)},
         "batches": batches,
         "new": night.new,

@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 from tasks import splits
 from tasks.contracts import INDEX, PROFILES, REFERENCE, Batch, partitions, read_index
 from tasks.errors import ContractBroken, NoData
+from tasks.events import fold
 from tasks.params import Params
 from tasks.profile import kind_module, schema
+from tasks.validate.window import windowed
 
 PROFILED = ("sample_id", "batch", "ok", "reason", "sha256", "near", "duration_s")
 
@@ -21,12 +23,15 @@ class Night:
     """The data that is judged.
 
     Attributes:
-        landed: all landed rows in the order in which they landed, columns as in `read_samples`, and `part`: the split
-            ("" for a row that is refused, unlabelled or in the embargo).
+        landed: all landed rows in the order in which they landed, but for withdrawn ones, columns as in `read_samples`, labels
+            as events left them, and `part`: the split ("" for a row that is refused, unlabelled, in the embargo or outside
+            the training window).
         profiles: per modality, one row per landed row that has it, columns as in data/2_profiles and `batch`, index = that of
             `landed`.
         classes: names of the classes per target, in the order of their numbers.
         encoder_rows: index of the landed rows that encoders are fitted on.
+        events: all events, see `tasks.events.Folded`; those about withdrawn samples name no sample ("").
+        withdrawn: how many landed rows of each batch were withdrawn, by the batch's key.
         batches: all batches in the order in which they were accepted.
         reference: keys of the batches that encoders are fitted on.
         params: what params.yaml says.
@@ -36,6 +41,8 @@ class Night:
     profiles: Mapping[str, pd.DataFrame]
     classes: Mapping[str, list[str]]
     encoder_rows: pd.Index
+    events: pd.DataFrame
+    withdrawn: Mapping[str, int]
     batches: list[Batch]
     reference: frozenset[str]
     params: Params
@@ -68,13 +75,29 @@ def read_night(params: Params) -> Night:
     strange = [batch.key for batch in reference if batch.digest not in {b.digest for b in batches}]
     if strange:
         raise ContractBroken(f"{REFERENCE} holds {', '.join(strange)}, which {INDEX} does not; restore both from git")
-    landed = splits.landed_rows(batches, params)
+    every = splits.landed_rows(batches, params)
+    profiles = {name: _profile(name, params, batches, every) for name in params.modalities}
     keys = frozenset(batch.key for batch in reference)
+    # The classes and the rows that encoders know: as `pretrain` sees them, from the reference's own batches.
+    seen = fold(every[every["batch"].isin(keys)], [batch for batch in batches if batch.key in keys], params)
+    training = splits.training_part(seen.samples, params)
+    classes = splits.classes(training, params)
+    folded = fold(every, batches, params, classes)
+    landed = folded.samples
+    landed["part"] = _parts(landed, batches, params)
+    profiles = {name: profile[profile.index.isin(landed.index)] for name, profile in profiles.items()}
+    gone = every.loc[every.index.difference(landed.index), "batch"].value_counts()
+    events = folded.events.assign(
+        sample_id=folded.events["sample_id"].where(~folded.events["sample_id"].isin(folded.withdrawn), "")
+    )
+    encoder_rows = training.index.intersection(landed.index)
+    return Night(landed, profiles, classes, encoder_rows, events, gone.to_dict(), batches, keys, params)
+
+
+def _parts(landed: pd.DataFrame, batches: list[Batch], params: Params) -> pd.Series:
     labelled = splits.labelled(landed, params)
-    landed["part"] = splits.assign(labelled, params.split, params.seed).reindex(landed.index, fill_value=splits.NONE)
-    training = splits.training_part(landed[landed["batch"].isin(keys)], params)
-    profiles = {name: _profile(name, params, batches, landed) for name in params.modalities}
-    return Night(landed, profiles, splits.classes(training, params), training.index, batches, keys, params)
+    parts = splits.assign(labelled, params.split, params.seed).reindex(landed.index, fill_value=splits.NONE)
+    return windowed(landed, parts, [batch.key for batch in batches if batch.of_samples], params.split)
 
 
 def _profile(name: str, params: Params, batches: list[Batch], landed: pd.DataFrame) -> pd.DataFrame:

@@ -11,16 +11,18 @@ from tasks.validate.quarantine import quarantine
 
 @dataclass(frozen=True)
 class Sorted:
-    """Accepted and quarantined rows; together they are all landed rows. Indexes are those of `night.landed`.
+    """Accepted and quarantined rows; with those withdrawn they are all landed rows. Indexes are those of `night.landed`.
 
     Attributes:
         manifest: accepted samples sorted by sample_id, columns of data/3_manifest/samples.parquet.
         quarantined: columns of data/3_manifest/quarantine.parquet, in landed order.
+        events: the same for events that do not hold.
         labelled: index of the accepted samples with a label of at least one target.
     """
 
     manifest: pd.DataFrame
     quarantined: pd.DataFrame
+    events: pd.DataFrame
     labelled: pd.Index
 
 
@@ -31,7 +33,12 @@ def sort_rows(night: Night) -> Sorted:
     quarantined = landed.loc[findings.index, ["sample_id", "batch", "row"]].join(findings)
     accepted = landed.drop(findings.index).sort_values("sample_id")
     labelled = accepted.index[accepted[list(night.params.targets)].notna().any(axis=1)]
-    return Sorted(_manifest(accepted, night), quarantined, labelled)
+    return Sorted(_manifest(accepted, night), quarantined, _events(night), labelled)
+
+
+def _events(night: Night) -> pd.DataFrame:
+    lost = night.events[night.events["refused"] != ""]
+    return lost[["sample_id", "batch", "row"]].assign(modality="", reason=lost["refused"])
 
 
 def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class Night:
     opened: dict[str, Any]
     fragments: dict[str, dict[str, Any]] = field(default_factory=dict)
     work: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    cpu_s: dict[str, float] = field(default_factory=dict)
     closed: dict[str, Any] = field(default_factory=dict)
 
     def ran(self) -> list[str]:
@@ -109,9 +111,10 @@ class Machine:
         night = Night(opened)
         for name in _in_order(rendered, wanted):
             known = {up: night.fragments[up] for up in rendered[name]}
-            began = time.monotonic()
+            began, before = time.monotonic(), children_cpu_s()
             answer, work = self.ask("stage", run=opened["run"], opened=opened, stage=name, fragments=known)
-            night.fragments[name], night.work[name] = answer, work
+            night.fragments[name], night.work[name] = {**answer, "work": dict(work)}, work
+            night.cpu_s[name] = round(children_cpu_s() - before, 2)
             ran = "ran" if answer["ran"] else "unchanged"
             print(f"  {name:<20} {ran:<10} {time.monotonic() - began:7.1f} s  {dict(work)}", flush=True)
         return night
@@ -127,6 +130,12 @@ class Machine:
         """Bytes of these objects (md5 -> bytes) that this machine's cache holds."""
         cache = self.home / "cache" / "files" / "md5"
         return sum(size for md5, size in md5s.items() if (cache / md5[:2] / md5[2:]).is_file())
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of the processes that this one waited for, and of those that they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _with_upstream(rendered: Mapping[str, Sequence[str]], names: list[str]) -> set[str]:

@@ -7,7 +7,6 @@ repro`, the stages' bare commands one after another. Ends with one line of JSON;
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from contextlib import chdir
@@ -20,10 +19,9 @@ from tasks.embedded.group import Group
 from tasks.embedded.night import DAG, one_night, prepare, start
 from tasks.embedded.rest import Rest
 from tasks.embedded.sample import land_next
-from tasks.run.child import scrubbed_environment
 from tasks.run.git import git
 from tasks.run.settings import Settings, settings
-from tasks.run.workspace import workspace
+from tests.bench.bare import bare_workspace, command, stage_commands
 from tests.bench.cpu import Spent, measured
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -74,43 +72,19 @@ def breakdown(rest: Rest, run: str) -> list[dict[str, Any]]:
 
 def by_dvc(s: Settings, commit: str) -> Spent:
     """`dvc repro` in a clean clone whose raw data is there."""
-    with workspace(s, commit, "dvc", cache=s.home / "cache-dvc") as folder:
-        _bring_raw(folder)
-        with measured(KINDS) as spent:
-            _run(["dvc", "repro", "--quiet", "--no-run-cache"], folder, s)
+    with bare_workspace(s, commit) as folder, measured(KINDS) as spent:
+        command(["dvc", "repro", "--quiet", "--no-run-cache"], folder, s)
     return spent
 
 
 def bare(s: Settings, commit: str) -> Spent:
     """The stages' commands one after another, in a clean clone whose raw data is there."""
-    with workspace(s, commit, "bare", cache=s.home / "cache-bare") as folder:
-        _bring_raw(folder)
-        commands = _commands(folder)
+    with bare_workspace(s, commit) as folder:
+        stages = stage_commands(folder)
         with measured(KINDS) as spent:
-            for command in commands:
-                _run(["sh", "-c", command], folder, s)
+            for line in stages.values():
+                command(["sh", "-c", line], folder, s)
     return spent
-
-
-def _bring_raw(folder: Path) -> None:
-    subprocess.run(["dvc", "pull", "--quiet", "data/1_raw", "data/champion", "data/anchor"], cwd=folder, check=True)
-
-
-def _commands(folder: Path) -> list[str]:
-    """The stages' commands in an order in which each finds what it needs."""
-    from dvc.repo import Repo
-    from dvc.repo.reproduce import plan_repro
-
-    with Repo(str(folder)) as repo:
-        return [stage.cmd for stage in plan_repro(repo.index.graph) if stage.cmd]
-
-
-def _run(command: list[str], folder: Path, s: Settings) -> None:
-    done = subprocess.run(
-        command, cwd=folder, env=scrubbed_environment(s.home / "stages"), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{command}: {done.stdout[-500:]}\n{done.stderr[-2000:]}")
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import pytest
 from tasks.embedded import follow as following
 from tasks.embedded.follow import Change, failures, follow, last_lines
 from tasks.embedded.group import Ended
+from tasks.embedded.night import follower
 from tasks.embedded.rest import Rest, Unreachable
 
 TOKEN = "signed"
@@ -149,6 +150,17 @@ def test_what_a_task_returned(airflow: Airflow, rest: Rest) -> None:
     airflow.xcoms = {"open": {"nothing": "no new batch"}}
     assert rest.xcom("retrain", "r1", "open") == {"nothing": "no new batch"}
     assert rest.xcom("retrain", "r1", "promote") is None
+
+
+def test_an_overtaken_run_goes_on_as_another_one(airflow: Airflow, rest: Rest) -> None:
+    airflow.xcoms = {"close": {"outcome": "judged", "again": None}}
+    assert follower(rest, "r1") is None
+    airflow.xcoms = {"close": {"outcome": "overtaken", "again": "r1"}}
+    assert follower(rest, "r0") == "r1"
+    airflow.xcoms = {"close": {"again": None}, "promote": {"overtaken": "x", "again": "r1"}}
+    assert follower(rest, "r0") == "r1"
+    airflow.xcoms = {"close": {"outcome": "overtaken", "again": "never-triggered"}}
+    assert follower(rest, "r0") is None
 
 
 def test_a_wrong_login_and_a_closed_port_are_told(airflow: Airflow) -> None:

@@ -120,6 +120,25 @@ def test_why_there_is_no_version(changes: dict[str, Any], told: str) -> None:
     assert told in render(night(**changes))
 
 
+@pytest.mark.parametrize(
+    "why", [{"refused": "this content is v1.1.0, rolled back by #3: x"}, {"overtaken": "champion #3 is v1.2.0 of run x"}]
+)
+def test_a_yes_that_promoted_nothing_says_why(why: dict[str, str]) -> None:
+    ended = night(promoted={"version": "v1.1.0", "number": 3, "promoted": False, **why})
+    text = render(ended)
+    fits(text)
+    assert f"version   none: {', '.join(why.values())}" in text
+    assert "make reproduce" not in look_further(ended, 8081, 5000)
+
+
+@pytest.mark.parametrize("outcome", ["overtaken", "nothing new"])
+def test_a_run_that_another_was_faster_than(outcome: str) -> None:
+    text = render(night(outcome=outcome, problems=[f"{outcome}: run x (promote: night-2) was faster"]))
+    fits(text)
+    assert f"outcome   {outcome}: no version was made\nproblem   {outcome}: run x" in text
+    assert "reigns" not in text
+
+
 def test_nothing_new_is_said_plainly() -> None:
     text = render(Night("r", "success", {"nothing": "no batch landed since night-2"}, None, None))
     assert text.split("\n") == ["", "Nothing new: no batch landed since night-2.", "No version was made."]

@@ -1,15 +1,19 @@
 """The verdict: floors on the first night, the paired bound afterwards, and no promotion on evidence that is not whole."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.contracts import read_json, write_json, write_parquet
 from tasks.errors import ContractBroken, NoData
 from tasks.gate.__main__ import gate
+from tasks.gate.evidence import Evidence
 from tasks.gate.rows import ROWS
+from tasks.measures import Interval
 
 CLASSES = ["cat", "dog"]
 FIRST = {"champion": {"number": 0, "version": None}, "anchor": {"version": None}}
@@ -133,6 +137,10 @@ def unknown_champion(night):
     night.registry = FIRST
 
 
+def nan_in_anchor(night):
+    night.reigning["anchor"][3] = np.nan
+
+
 def no_anchor(night):
     night.registry = {**LATER, "anchor": {"version": None}}
     del night.reigning["anchor"]
@@ -143,6 +151,7 @@ def no_anchor(night):
     [
         (nan_in_candidate, "whole", "1 predictions hold NaN"),
         (nan_in_champion, "champion", "hold NaN"),
+        (nan_in_anchor, "anchor", "hold NaN"),
         (champion_is_silent, "champion", "gave no prediction of label"),
         (unknown_champion, "champion", "names no champion, yet champion.parquet"),
         (no_anchor, "anchor", "never without the other"),
@@ -167,12 +176,64 @@ def test_other_samples_than_the_manifests_fail_closed():
     assert "other test samples (1 differ, e.g. 's0000')" in verdict["rows"][0]["reason"]
 
 
-@pytest.mark.parametrize("path", ["evaluate/scores.json", "evaluate/predictions.parquet", "champion.parquet"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "6_reports/evaluate/scores.json",
+        "6_reports/evaluate/predictions.parquet",
+        "6_reports/champion.parquet",
+        "3_manifest/manifest.json",
+        "3_manifest/samples.parquet",
+        "5_models/bundle/bundle.json",
+        "1_raw.json",
+        "registry.json",
+    ],
+)
 def test_an_absent_input_is_a_failure_and_no_verdict(path):
     Night().judge()
-    Path("data/6_reports", path).unlink()
+    Path("data", path).unlink()
+    Path("data/6_reports/verdict.json").unlink()
     with pytest.raises(NoData, match="is not here"):
         gate()
+    assert not Path("data/6_reports/verdict.json").exists()
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_a_test_set_that_is_empty_or_one_group_fails_closed(left):
+    Night(champion=0.8, anchor=0.8).judge()
+    for name in ("6_reports/evaluate/predictions.parquet", "3_manifest/samples.parquet"):
+        path = Path("data", name)
+        table = pq.read_table(path)
+        others = table.slice(table.num_rows - 3) if "split" in table.column_names else table.slice(0, 0)
+        write_parquet(path, pa.concat_tables([table.slice(0, left), others]))
+    gate()
+    verdict = read_json(Path("data/6_reports/verdict.json"))
+    assert (verdict["verdict"], verdict["decided_by"], len(verdict["rows"])) == ("reject", "whole", 1)
+    assert f"{left} test samples in fewer than 2 groups" in verdict["rows"][0]["reason"]
+
+
+@pytest.mark.parametrize(("champion", "decided_by"), [(None, "floor"), (0.8, "champion")])
+def test_a_measure_that_is_no_number_fails_closed(champion, decided_by, monkeypatch):
+    nan = Interval(float("nan"), float("nan"), float("nan"))
+    whole = Evidence.bounds
+    monkeypatch.setattr(Evidence, "bounds", lambda self, name, sums: nan if name == decided_by else whole(self, name, sums))
+    found, rows = Night(champion=champion, anchor=champion).judge()
+    assert (found["verdict"], found["decided_by"], found["becomes_anchor"]) == ("reject", decided_by, False)
+    assert "what was measured is no number" in rows[decided_by]["reason"]
+
+
+@pytest.mark.parametrize("gain", [None, float("nan")])
+def test_a_gain_that_was_asked_for_and_is_none_fails_closed(gain, monkeypatch):
+    night = Night(gate="floor_over_single: 0.0")
+    night.gain = gain and {"value": gain, "low": gain, "high": gain, "single": "alone-image"}
+    monkeypatch.setitem(globals(), "write_json", _write_any)
+    assert night.judge()[0]["decided_by"] == "floor_over_single"
+
+
+def _write_any(path, value):
+    """Write what a stage would refuse to write, NaN too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
 
 
 def test_a_registry_that_is_none_is_refused():

@@ -14,9 +14,9 @@ import pytest
 
 from tasks.errors import EnvironmentDiffers, NoData, TasksError, UnknownName
 from tasks.promote.announce import announce, tag_object
-from tasks.reproduce import Outcome, reproduce
+from tasks.reproduce import Outcome, remake, reproduce
 from tasks.reproduce.__main__ import main, told
-from tasks.reproduce.compare import counted, differences, recorded, totals
+from tasks.reproduce.compare import counted, differences, recorded, totals, work_differences
 from tasks.reproduce.pipeline import clock
 from tasks.run import graph, lock
 from tasks.run.git import git
@@ -246,6 +246,28 @@ def test_differences_cover_stages_hashes_commands_and_params() -> None:
         "e: is not in the version's dvc.lock",
     ]
     assert list(differences(wanted, wanted, ["a"])) == []
+
+
+def test_what_a_night_took_from_its_memo_counts_as_decoded() -> None:
+    from_memo = {"extract": {"decoded": 100, "brought": 9900, "steps": 3}}
+    assert list(work_differences(from_memo, {"extract": {"decoded": 10000, "steps": 3}})) == []
+    assert list(work_differences(from_memo, {"extract": {"decoded": 9999, "steps": 3}})) == [
+        "extract: counted brought=9900 decoded=100 steps=3 when the version was made, decoded=9999 steps=3 now"
+    ]
+    assert list(work_differences({"a": {}}, {})) == []
+
+
+def test_any_closed_commit_can_be_made_again(made: Made) -> None:
+    made.outside.write_text("2")
+    commit = git("rev-parse", "HEAD", cwd=made.folder)
+    told = remake(made.s, commit, "the candidate of run night-2").as_json()
+    assert [text.split(": wanted")[0] for text in told["differing"]] == [
+        "last: dep data/right",
+        "last: out data/last",
+        "middle@right: out data/right",
+    ]
+    assert (told["work_differing"], told["stages"]) == ([], 3)
+    assert "Python" in told["platform"]
 
 
 def test_work_is_added_up_by_stage_and_over_stages() -> None:

@@ -60,6 +60,11 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("HOME", str(tmp_path))
+    return create(tmp_path)
+
+
+def create(tmp_path: Path) -> Project:
+    """Make the project below a folder."""
     home, checkout = tmp_path / "home", tmp_path / "checkout"
     made = Project(
         checkout, Settings(home, str(home / "central.git"), str(home / "remote"), home / "cache", f"sqlite:///{home}/m.db")

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import ContractBroken
 from tasks.promote.announce import tag_object
 from tasks.run import git as git_of_run
 from tasks.run import nightly
+from tasks.run.admit import failures
 from tasks.run.close import close
 from tasks.run.git import git
 from tests.run.conftest import Project
@@ -151,6 +153,14 @@ def test_whether_the_candidate_is_made_again_is_the_runs_own_params_word(quiet: 
     for name, overrides in (("plain", []), ("careful", ["gate.verify=true"])):
         opened = opening(quiet, name, overrides=overrides, dry_run=True)
         assert close(quiet.settings, opened, {}, {"admit": None, "measure": None})["verify"] is (name == "careful")
+
+
+def test_a_suite_that_expects_nothing_admits_nothing() -> None:
+    with pytest.raises(ContractBroken, match="an empty suite passes everything, so nothing is admitted"):
+        failures({"success": True, "expectations": []})
+    kinds = [("critical", True), ("critical", False), ("critical", None), ("warning", False)]
+    expectations = [{"severity": severity, "success": success} for severity, success in kinds]
+    assert failures({"expectations": expectations}) == expectations[1:3]  # an answer that is missing is no yes
 
 
 def test_a_dry_run_moves_nothing(quiet: Project) -> None:

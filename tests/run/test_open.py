@@ -166,6 +166,7 @@ def test_a_rejected_batch_stays_out_until_it_is_released_or_lands_changed(projec
     land(project, "night-2", ["s2,x,three,five"])
     changed = opening(project, "r4")
     assert [b["status"] for b in show(project, changed["commit"], "data/batches.json")["batches"]] == ["accepted", "accepted"]
+    assert opening(project, "r5", release=["night-1"])["batches"] == ["night-2"]  # what is in already needs no release
 
 
 def test_a_section_that_stages_depend_on_and_params_yaml_lacks_is_named(project: Project) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from safetensors.numpy import load_file
 from sklearn.linear_model import LogisticRegression
 
@@ -188,6 +189,14 @@ def test_unknown_fusions_are_told_with_the_known():
 def without(split):
     table = pq.read_table(MANIFEST / "samples.parquet")
     write_parquet(MANIFEST / "samples.parquet", table.filter([row != split for row in table["split"].to_pylist()]))
+
+
+def test_a_loss_that_is_no_number_is_told():
+    params = Path("params.yaml")
+    params.write_text(yaml.safe_dump({**yaml.safe_load(params.read_text()), "train": {"epochs": 3, "learning_rate": 1e30}}))
+    with pytest.raises(ContractBroken, match=r"mean: the loss is (nan|inf) in epoch \d: lower train\.learning_rate"):
+        train("mean")
+    assert not (CANDIDATES / "mean").exists()
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -2,7 +2,7 @@
 
 from tasks.validate.great import Table
 from tasks.validate.night import Night
-from tasks.validate.suites import batches, drift, leaks, profiles, samples, split
+from tasks.validate.suites import batches, drift, events, leaks, profiles, samples, split
 from tasks.validate.verdicts import Sorted
 
 
@@ -15,5 +15,4 @@ def tables(night: Night, rows: Sorted) -> list[Table]:
         leaks.table(night, rows),
         *profiles.tables(night, rows),
     ]
-    moved = drift.table(night)
-    return [*found, moved] if moved is not None else found
+    return found + [table for table in (events.table(night), drift.table(night)) if table is not None]

@@ -32,7 +32,10 @@ def _shares(night: Night, rows: Sorted) -> pd.DataFrame:
     for name in night.params.modalities:
         shares[f"missing_{name}"] = taken & ~night.landed[f"has_{name}"]
     mean = shares.astype(float).groupby(night.landed["batch"]).mean()
-    return mean.reindex([batch.key for batch in night.batches]).rename_axis("batch").reset_index()
+    found = mean.reindex([batch.key for batch in night.batches]).fillna(0.0)  # all of it may be withdrawn, or events
+    lost = (night.events["refused"] != "").groupby(night.events["batch"]).mean()
+    found.loc[lost.index, "quarantined"] = lost
+    return found.rename_axis("batch").reset_index()
 
 
 def _checks(night: Night, rows: Sorted) -> list[Check]:

@@ -15,7 +15,7 @@ def table(night: Night, rows: Sorted) -> Table:
     part = labelled["part"]
     quantities: dict[str, float] = {
         "contents": len(crossing(content(night).loc[labelled.index], part)),
-        "encoder_rows": int((night.landed.loc[night.encoder_rows, "part"] != "train").sum()),
+        "encoder_rows": int(night.landed.loc[night.encoder_rows, "part"].isin(["val", "test"]).sum()),
     }
     checks = [
         _none("contents in two splits", "contents", "report this: they should have been quarantined"),

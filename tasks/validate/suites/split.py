@@ -6,6 +6,7 @@ from tasks.splits import Requirement, requirements
 from tasks.validate.great import Check, Table, gxe
 from tasks.validate.night import Night
 from tasks.validate.verdicts import Sorted
+from tasks.validate.window import advice
 
 
 def table(night: Night, rows: Sorted) -> Table:
@@ -15,6 +16,8 @@ def table(night: Night, rows: Sorted) -> Table:
     for name in night.params.modalities:
         count = int(labelled.loc[labelled["part"] == "train", f"has_{name}"].sum())
         found.append(Requirement(f"train samples with {name}", count, 1, f"land some, or take {name} out of params.yaml"))
+    if out := advice(night.params.split):
+        found.append(Requirement("train samples in the window", int((labelled["part"] == "train").sum()), 1, out))
     frame = pd.DataFrame({"requirement": [r.name for r in found], "measured": [r.measured for r in found]})
     frame["needed"] = [r.needed for r in found]
     unmet = list(dict.fromkeys(r.advice for r in found if r.measured < r.needed))

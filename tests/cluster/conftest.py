@@ -1,0 +1,113 @@
+"""One cluster for the session: a commit with small parameters, its services, a batch."""
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+
+from tasks.run.git import git
+from tests.cluster import stack as stacks
+from tests.cluster.stack import Stack
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NAMES = [line.removesuffix("=") for line in (ROOT / "docker/.env.example").read_text().splitlines() if line.endswith("=")]
+BATCH = "night-2"  # 360 samples
+SMALL = {"pretrain": {"epochs": 1}, "train": {"epochs": 2}, "evaluate": {"bootstrap": 100}, "fusions": ["concat"]}
+# What a stage can see of its surroundings; on one machine, as root, it would see everything, which says nothing.
+SPY = (
+    'test "$(id -u)" = 0 || python -m tests.run.spy .git .dvc ../../stages;'
+    " mkdir -p data/6_reports && echo looked > data/6_reports/spy.txt"
+)
+
+
+def secrets() -> dict[str, str]:
+    """A value for each name of docker/.env.example that the spy knows when it sees it."""
+    made = {name: f"canary-{name.removeprefix('NIGHTLOOM_').replace('_', '').lower()}-0123456789" for name in NAMES}
+    return {**made, "NIGHTLOOM_FERNET_KEY": base64.urlsafe_b64encode(b"f" * 32).decode()}
+
+
+def skip(reason: str) -> None:
+    """Skip, but not where the whole suite must run."""
+    if os.environ.get("NIGHTLOOM_CI"):
+        pytest.fail(f"NIGHTLOOM_CI is set, so the cluster must be tested: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that other users may pass through."""
+    made = Path(tempfile.mkdtemp(prefix="nightloom-cluster-"))
+    made.chmod(0o711)
+    yield made
+    if not os.environ.get("NIGHTLOOM_KEEP"):
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def code(folder: Path) -> Path:
+    """The commit that runs: the product's, with small parameters and a stage that spies."""
+    clone = folder / "app"
+    git("clone", "--quiet", str(ROOT), str(clone))
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["modalities"] = {name: params["modalities"][name] for name in ("image", "text")}
+    (clone / "params.yaml").write_text(yaml.safe_dump({**params, **SMALL}))
+    pipeline = (clone / "dvc.yaml").read_text()
+    stage = {"spy": {"cmd": SPY, "deps": ["data/1_raw.json"], "outs": ["data/6_reports/spy.txt"]}}
+    (clone / "dvc.yaml").write_text(pipeline.replace("\nartifacts:", "\n" + indented(yaml.safe_dump(stage)) + "\nartifacts:"))
+    git("commit", "--quiet", "--all", "--message=small", cwd=clone)
+    return clone
+
+
+def indented(text: str) -> str:
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+@pytest.fixture(scope="session")
+def batch(folder: Path) -> Path:
+    """A night of the sample, as people would land it."""
+    recipe = [sys.executable, str(ROOT / "data/recipes/digits/generate.py"), "--night", BATCH.split("-")[1]]
+    subprocess.run([*recipe, "--to", str(folder / "landing")], check=True, capture_output=True)
+    return folder / "landing" / BATCH
+
+
+@pytest.fixture(scope="session")
+def stack(folder: Path, code: Path) -> Iterator[Stack]:
+    """The services but the workers, up and deployed."""
+    if reason := stacks.missing():
+        skip(reason)
+    made = Stack(folder, code, secrets())
+    try:
+        for service in ("postgres", "redis", "s3", "git"):
+            made.start(service)
+        ports = [made.port(service) for service in ("postgres", "redis", "s3", "git")]
+        made.wait(lambda: all(map(stacks.listens, ports)), "the stores did not start", 60)
+        made.once("start")
+        for service in ("api-server", "scheduler", "dag-processor", "triggerer", "mlflow"):
+            made.start(service)
+        yield made
+    finally:
+        made.stop()
+
+
+def upload(stack: Stack, batch: Path) -> None:
+    """Land a batch in the bucket, metadata.csv last."""
+    variables = stack.variables
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{stack.port('s3')}",
+        aws_access_key_id=variables["NIGHTLOOM_S3_KEY"],
+        aws_secret_access_key=variables["NIGHTLOOM_S3_SECRET"],
+        region_name="us-east-1",
+    )
+    files = sorted((path for path in batch.rglob("*") if path.is_file()), key=lambda path: path.name == "metadata.csv")
+    for path in files:
+        key = f"landing/{batch.name}/{path.relative_to(batch).as_posix()}"
+        client.put_object(Bucket="nightloom", Key=key, Body=path.read_bytes())

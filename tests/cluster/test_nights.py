@@ -1,0 +1,167 @@
+"""The same night on one machine, on a cluster of one worker and of three: the same dvc.lock, byte for byte."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.embedded.rest import Rest, Unreachable
+from tasks.run.git import git
+from tests import strangers
+from tests.cluster import stack as stacks
+from tests.cluster.conftest import upload
+from tests.cluster.stack import Instance, Stack
+
+pytestmark = pytest.mark.cluster
+NIGHT_S = 1500  # on a machine that others use as well
+DAG = "retrain"
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night that is over."""
+
+    kind: str  # how it was started
+    lock: str
+    registry: str
+    returned: str  # what its tasks left in XCom
+    workers: tuple[Instance, ...]
+    tasks: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def rest(stack: Stack) -> Rest:
+    api = Rest(f"http://127.0.0.1:{stack.port('api-server')}", "admin", stack.variables["NIGHTLOOM_ADMIN_PASSWORD"])
+    stack.wait(lambda: there(api), "Airflow did not read the DAG")
+    stack.wait(lambda: stacks.healthy(stack.port("mlflow"), "/health"), "MLflow did not start")
+    api.call("PATCH", f"/dags/{DAG}", {"is_paused": False})
+    return api
+
+
+def there(api: Rest) -> bool:
+    try:
+        return api.find(f"/dags/{DAG}") is not None
+    except Unreachable:
+        return False
+
+
+def over(stack: Stack, rest: Rest, number: int, workers: tuple[Instance, ...]) -> Night:
+    """Wait for the end of the session's n-th run."""
+
+    def ended() -> Any:
+        runs = rest.call("GET", f"/dags/{DAG}/dagRuns", order_by="run_after")["dag_runs"]
+        return len(runs) >= number and runs[number - 1]["state"] in ("success", "failed") and runs[number - 1]
+
+    run = stack.wait(ended, "the night did not end", NIGHT_S)
+    listed = rest.call("GET", f"/dags/{DAG}/dagRuns/{run['dag_run_id']}/taskInstances", limit=100)["task_instances"]
+    tasks = {task["task_id"]: task for task in listed}
+    failed = [name for name, task in tasks.items() if task["state"] == "failed"]
+    assert run["state"] == "success", f"{failed}\n{logs(workers)[-6000:]}"
+    central = [instance for instance in stack.instances if instance.name.startswith("git-")][-1].folder / "srv-central"
+    repository = central / "central.git"
+    return Night(
+        run["run_type"],
+        git("-c", "safe.directory=*", "show", "nightly:dvc.lock", cwd=repository),
+        git("-c", "safe.directory=*", "for-each-ref", "--format=%(refname) %(contents)", cwd=repository),
+        str([rest.xcom(DAG, run["dag_run_id"], task) for task in tasks]),
+        workers,
+        tasks,
+    )
+
+
+def logs(workers: tuple[Instance, ...]) -> str:
+    """What the tasks of these workers printed."""
+    found = [path for worker in workers for path in sorted((worker.folder / "home-nightloom/logs").rglob("attempt=*.log"))]
+    return "\n".join(f"--- {path}\n{path.read_text()}" for path in found)
+
+
+@pytest.fixture(scope="module")
+def alone(stack: Stack, rest: Rest, batch: Path) -> Night:
+    """The first night, on one worker; it begins because a batch lands in the bucket."""
+    workers = (stack.start("worker-control", queues="control,cpu,gpu"),)
+    upload(stack, batch)
+    return over(stack, rest, 1, workers)
+
+
+@pytest.fixture(scope="module")
+def together(stack: Stack, rest: Rest, alone: Night) -> Night:
+    """The same night from nothing, on three workers: an empty central, an empty remote."""
+    stack.stop(*alone.workers, *(instance for instance in stack.instances if instance.name.startswith("git-")))
+    stack.start("git")
+    stack.wait(lambda: stacks.listens(stack.port("git")), "git did not start", 60)
+    again = {"NIGHTLOOM_REMOTE": "s3://nightloom/again"}
+    stack.once("start", **again)
+    names = ("worker-control", "worker-cpu", "worker-gpu")
+    workers = tuple(stack.start(name, **again) for name in names)
+    rest.call("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}})
+    return over(stack, rest, 2, workers)
+
+
+@pytest.fixture(scope="module")
+def embedded(code: Path, batch: Path, folder: Path) -> str:
+    """dvc.lock of the same commit and batch on one machine."""
+    with stacks.socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    clone = folder / "one-machine"
+    git("clone", "--quiet", str(code), str(clone))
+    environment = {**os.environ, "NIGHTLOOM_PORT": str(port), "NIGHTLOOM_LANDING": str(batch.parent), "HOME": str(folder)}
+    command = [sys.executable, "-m", "tasks.embedded", "run"]
+    done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, timeout=NIGHT_S, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return git("show", "nightly:dvc.lock", cwd=clone / ".nightloom/central.git")
+
+
+def test_one_worker_gives_what_one_machine_gives(alone: Night, embedded: str) -> None:
+    assert alone.kind == "asset_triggered"  # the batch in the bucket began it
+    assert alone.lock == embedded
+
+
+def test_three_workers_give_what_one_gives(together: Night, alone: Night) -> None:
+    assert together.kind == "manual"
+    assert together.lock == alone.lock
+    ran = {task: facts["queue"] for task, facts in together.tasks.items() if facts["state"] == "success"}
+    assert {task for task, queue in ran.items() if queue == "control"} >= {"open", "admit", "close"}
+    assert {"cpu", "gpu"} <= set(ran.values())
+    for worker, queue in zip(together.workers, ("control", "cpu", "gpu"), strict=True):
+        done = {path.parent.name.removeprefix("task_id=") for path in worker.folder.rglob("attempt=*.log")}
+        assert done == {task for task in done if together.tasks[task]["queue"] == queue}
+        assert done
+
+
+def test_a_stage_finds_no_secret(alone: Night, together: Night) -> None:
+    for night in (alone, together):
+        said = logs(night.workers)
+        assert "looked at" in said
+        assert "HIT" not in said
+
+
+def test_nothing_that_is_kept_holds_a_secret(stack: Stack, alone: Night, together: Night) -> None:
+    for instance in stack.instances:
+        told = [value for value in stack.variables.values() if value in instance.log]
+        assert not told, instance.name
+    for night in (alone, together):
+        assert "'commit': " in night.returned
+        assert "Run: " in night.registry
+        assert "canary" not in logs(night.workers) + night.lock + night.registry + night.returned
+        for worker in night.workers:  # reports, caches, whatever was left
+            files = [path for path in worker.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+            assert files
+            assert [path for path in files if b"canary" in path.read_bytes()] == []
+
+
+def test_a_worker_reads_nothing_of_the_others(stack: Stack, together: Night) -> None:
+    uids = [worker.uid for worker in together.workers]
+    assert len(set(uids)) == 3
+    for worker in together.workers:
+        assert worker.folder.stat().st_mode & 0o777 == 0o700
+        words = ["find", str(stack.folder), "-path", str(stack.code), "-prune", "-o", "-path", str(worker.folder), "-prune"]
+        words += ["-o", "(", "-readable", "-o", "-writable", ")", "-print"]
+        seen = subprocess.run(strangers.command(worker.uid, words), capture_output=True, text=True, check=False).stdout.split()
+        assert seen == []
+        left = [path for path in stack.folder.rglob("*") if path.lstat().st_uid == worker.uid]
+        assert all(path.is_relative_to(worker.folder) for path in left)
