@@ -189,7 +189,11 @@ def _weighted(sums: Mapping[str, tuple[Tensor, Tensor]], targets: Mapping[str, T
 def _loss_on(network: Network, rows: Rows, task: Task) -> float:
     """The loss of all rows, some at a time."""
     network.eval()
+    nothing = torch.zeros((), dtype=torch.double, device=rows.there.device)
+    sums = {target: (nothing.clone(), nothing.clone()) for target in rows.labels}
     with torch.inference_mode():
-        parts = [_losses(network, rows.take(index)) for index in torch.split(rows.there, ROWS)]
-    sums = {t: [torch.stack(both).sum(0) for both in zip(*(part[t] for part in parts), strict=True)] for t in rows.labels}
-    return float(_weighted({t: (total, count) for t, (total, count) in sums.items()}, task.targets))
+        for index in torch.split(rows.there, ROWS):
+            for target, (loss, count) in _losses(network, rows.take(index)).items():
+                sums[target][0].add_(loss)
+                sums[target][1].add_(count)
+        return float(_weighted(sums, task.targets))

@@ -31,8 +31,12 @@ class Adapter(nn.Module):
         """Take mean and deviation from the tokens that are there; a constant feature keeps the scale 1."""
         count = int(mask.sum())
         if count:
-            mean = torch.stack([part.sum(0) for part in _pieces(tokens, mask)]).sum(0) / count
-            squares = torch.stack([((part - mean) ** 2).sum(0) for part in _pieces(tokens, mask)]).sum(0)
+            total, squares = torch.zeros_like(self.mean, dtype=torch.double), torch.zeros_like(self.mean, dtype=torch.double)
+            for part in _pieces(tokens, mask):  # results kept between the pieces would pin the pieces' memory
+                total += part.sum(0)
+            mean = total / count
+            for part in _pieces(tokens, mask):
+                squares += (part - mean).square_().sum(0)
             deviation = torch.sqrt(squares / count)
             self.mean.copy_(mean)
             self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))

@@ -40,14 +40,13 @@ class Neural:
         """
         inputs = complete(features, self.card)
         rows = len(next(iter(inputs.values())).mask)
-        found: dict[str, list[npt.NDArray[np.float64]]] = {t: [np.zeros((0, n))] for t, n in self.card.sizes.items()}
-        for tokens, mask, time in _pieces(inputs, rows):
+        answer = {target: np.zeros((rows, classes)) for target, classes in self.card.sizes.items()}
+        for part, (tokens, mask, time) in _pieces(inputs, rows):
             with torch.inference_mode():
                 logits = self.network(tokens, mask, time)
             for target, values in logits.items():
-                found[target].append(values.double().softmax(1).numpy())
+                answer[target][part] = values.double().softmax(1).numpy()
         nothing = ~np.logical_or.reduce([present(body) for body in inputs.values()])
-        answer = {target: np.concatenate(parts) for target, parts in found.items()}
         for target, probabilities in answer.items():
             probabilities[nothing] = self.card.settings["prior"][target]
         return answer
@@ -106,11 +105,14 @@ def complete(features: Mapping[str, Features], card: Card) -> dict[str, Features
     return inputs
 
 
-def _pieces(inputs: Mapping[str, Features], rows: int) -> Iterator[tuple[dict[str, Tensor], ...]]:
+def _pieces(inputs: Mapping[str, Features], rows: int) -> Iterator[tuple[slice, tuple[dict[str, Tensor], ...]]]:
     for start in range(0, rows, ROWS):
         part = slice(start, start + ROWS)
         yield (
-            {m: torch.tensor(body.tokens[part]) for m, body in inputs.items()},
-            {m: torch.tensor(body.mask[part]) for m, body in inputs.items()},
-            {m: torch.tensor(body.time[part]) for m, body in inputs.items()},
+            part,
+            (
+                {m: torch.tensor(body.tokens[part]) for m, body in inputs.items()},
+                {m: torch.tensor(body.mask[part]) for m, body in inputs.items()},
+                {m: torch.tensor(body.time[part]) for m, body in inputs.items()},
+            ),
         )
