@@ -8,11 +8,11 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test check reproduce erase gc chaos figures lock secrets clean
+.PHONY: help install run up test check reproduce erase gc chaos figures bench-incremental bench-overhead scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-26s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-26s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made of; tasks/embedded/__init__.py lists ports and folders."
 
@@ -57,6 +57,15 @@ chaos: $(STAMP) ## NIGHTS=20 SEED=0: kill anything, anytime, under real Airflow;
 
 figures: $(STAMP) ## the sample scores for three seeds, measured here
 	@$(BIN)/python -m tests.figures sample
+
+bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 samples, then 100 (a quarter of an hour)
+	@$(BIN)/python -m tests.bench.incremental --out tests/bench/incremental.json
+
+bench-overhead: $(STAMP) ## what Airflow and DVC cost over the stages' bare commands
+	@$(BIN)/python -m tests.bench.overhead
+
+scale: $(STAMP) ## what 10^6 to 10^10 samples would cost, from measured unit costs (docs/scale.md)
+	@$(BIN)/python -m tests.bench.scale
 
 # CUDA packages stay out of the lock: torch's own metadata brings them where they are wanted.
 lock: ## compile requirements.lock anew from pyproject.toml (needs uv)

@@ -364,7 +364,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
         raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro` the stage that makes it") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ContractBroken(f"{path} is not JSON: {error}") from error
 
 

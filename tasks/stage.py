@@ -5,6 +5,7 @@ of requirements.lock. Known mistakes end as one line on stderr and exit code 2; 
 """
 
 import ctypes
+import errno
 import os
 import re
 import signal
@@ -20,11 +21,20 @@ from tasks.errors import EnvironmentDiffers, TasksError
 LOCK = Path("requirements.lock")
 MISTAKE = 2  # exit codes: trying again would not help
 AGAIN = 75  # it may, once there is room (sysexits.h: a temporary failure)
+NO_MEMORY = re.compile(r"out of memory|can't allocate memory|bad_alloc|can't start new thread|Cannot allocate memory", re.I)
+# What a stage's memory follows.
+KNOBS = {
+    "train": "train.batch",
+    "pretrain": "pretrain.batch or ingest.partition_rows",
+    "extract": "ingest.partition_rows or ingest.partition_mb",
+    "profile": "ingest.partition_rows or ingest.partition_mb",
+    "evaluate": "evaluate.bootstrap",
+}
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def enter(function: Callable[..., None], *arguments: object) -> None:
-    """Run a stage in this process: exit code 0, or 2 with the mistake in one line.
+    """Run a stage in this process: exit code 0, 2 with the mistake in one line, or 75 when the disk is full.
 
     Args:
         function: the stage's work; its outs are its only effect.
@@ -35,12 +45,36 @@ def enter(function: Callable[..., None], *arguments: object) -> None:
         check_environment()
         function(*arguments)
     except TasksError as mistake:
-        sys.exit(_told(mistake))
+        sys.exit(_told(str(mistake), MISTAKE))
+    except Exception as error:
+        if full := _no_room(error):
+            sys.exit(_told(full, AGAIN))
+        if _no_memory(error):
+            sys.exit(_told(_too_much(function.__name__), MISTAKE))
+        raise
 
 
-def _told(mistake: TasksError) -> int:
-    print(f"nightloom: {mistake}", file=sys.stderr, flush=True)
-    return 2
+def _told(text: str, code: int) -> int:
+    print(f"nightloom: {text}", file=sys.stderr, flush=True)
+    return code
+
+
+def _no_room(error: BaseException) -> str:
+    """What to say of a full disk; empty when the error is another one."""
+    if not isinstance(error, OSError) or error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        return ""
+    place = error.filename or Path.cwd()
+    return f"no room left on the disk of {place}: make room; it is tried again"
+
+
+def _no_memory(error: BaseException) -> bool:
+    """Python's, numpy's and Arrow's errors are MemoryErrors; torch, the C++ library and threads say it in words."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(NO_MEMORY.search(str(error))))
+
+
+def _too_much(stage: str) -> str:
+    knob = KNOBS.get(stage, "ingest.partition_rows and threads")
+    return f"{stage} ran out of memory: lower {knob} in params.yaml, or run it where there is more memory"
 
 
 def die_with_parent() -> None:

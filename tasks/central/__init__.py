@@ -2,6 +2,7 @@
 
 repository    the bare repository and its hook, which both modes use
 rights        who may fetch, who may push
+body          a request's body, block by block
 server        git's own http-backend behind a small threaded server
 
 `reader` fetches, `writer` also pushes; their passwords are NIGHTLOOM_READER_PASSWORD and NIGHTLOOM_WRITER_PASSWORD. The

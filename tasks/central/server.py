@@ -5,31 +5,21 @@ large. What comes is written to git as it comes, what git says goes out as it is
 """
 
 import os
-import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from tasks.central.body import CHUNK, Broken, TooLarge, blocks
 from tasks.central.rights import Rights
 from tasks.run.git import IDENTITY
 
 NAME = "central.git"
 LIMIT = 512 << 20  # bytes of one request: code and small JSON live here, data does not
-CHUNK = 1 << 16
 WAIT_S = 120  # for a client that says nothing
 SERVICES = ("git-upload-pack", "git-receive-pack")
-
-
-class TooLarge(Exception):
-    """A request's body is over the limit."""
-
-
-class Broken(Exception):
-    """A request's body is not what its headers say."""
 
 
 class Server(ThreadingHTTPServer):
@@ -163,46 +153,13 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             with backend.stdin as to:
-                for block in self._body():
+                for block in blocks(self.rfile, self.headers, self.server.limit):
                     to.write(block)
         except (BrokenPipeError, ValueError):
             return  # git has said all it will, or `_serve` is done
         except (TooLarge, Broken, OSError) as error:
             fault.append(error)
             backend.kill()
-
-    def _body(self) -> Iterator[bytes]:
-        """The request's body, block by block.
-
-        Raises:
-            TooLarge: there is more than the limit.
-            Broken: it ends early, or a chunk has no size.
-        """
-        if "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
-            total = 0
-            while size := self._chunk_size():
-                total += size
-                if total > self.server.limit:
-                    raise TooLarge
-                yield from self._exactly(size)
-                self.rfile.readline(8)
-            self.rfile.readline(8)
-            return
-        yield from self._exactly(int(self.headers.get("Content-Length") or 0))
-
-    def _chunk_size(self) -> int:
-        size = self.rfile.readline(64).split(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", size):
-            raise Broken("a chunk has no size")
-        return int(size, 16)
-
-    def _exactly(self, size: int) -> Iterator[bytes]:
-        while size:
-            block = self.rfile.read(min(size, CHUNK))
-            if not block:
-                raise Broken("the body ends early")
-            size -= len(block)
-            yield block
 
     def _send_answer(self, backend: "subprocess.Popen[bytes]", fault: list[Exception]) -> None:
         """What git answers: CGI headers, then a body until its end."""

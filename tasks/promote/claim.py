@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.contracts import BUNDLE, INDEX, REPORTS, file_digest, folder_digest, read_json
-from tasks.errors import ContractBroken, NoData, Refused
-from tasks.run import lock
+from tasks.errors import ContractBroken, Refused
+from tasks.run import intact, lock
 
 VERDICT = REPORTS / "verdict.json"
 
@@ -34,7 +34,7 @@ def read_claim(work: Path, run: str, commit: str, approved_by: str) -> Claim:
 
     Raises:
         Refused: there is no verdict, or it is no "promote".
-        ContractBroken: the bundle or the data is not what the verdict names.
+        ContractBroken: the bundle or the data is not what the verdict names, or the code is not what it was run with.
     """
     entries = lock.read(work)
     bundle = next((out["md5"] for out in entries.get("select", {}).get("outs", ()) if out["path"] == str(BUNDLE)), None)
@@ -53,21 +53,32 @@ def read_claim(work: Path, run: str, commit: str, approved_by: str) -> Claim:
                 f"the verdict of run {run} is about another {what} than commit {commit[:12]} holds"
                 f" (sha256 {verdict[what]} expected, {digest} found): run again"
             )
+    if changed := _changed(work):
+        raise ContractBroken(
+            f"the verdict of run {run} is about other code or parameters than commit {commit[:12]} holds"
+            f" ({', '.join(changed[:3])} changed since): run again"
+        )
     return Claim(run, commit, approved_by, verdict, file_digest(work / VERDICT), bundle)
+
+
+def _changed(work: Path) -> list[str]:
+    """What stages of dvc.lock were run with and is not what the commit holds; what is not in git is named by its hash."""
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
+
+    with Repo(str(work)) as repo:
+        stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
+        deps = [(stage.name, dep) for stage in stages for dep in stage.deps if dep.exists]
+        return sorted({f"{dep} of {name}" for name, dep in deps if dep.workspace_status()})
 
 
 def pull(work: Path, *paths: Path) -> None:
     """Bring what DVC keeps into a workspace, verified by hash.
 
     Raises:
-        NoData: the remote lacks some of it.
+        NoData: the remote lacks some of it, or holds it damaged.
     """
-    from dvc.exceptions import CheckoutError
     from dvc.repo import Repo
 
     with Repo(str(work)) as repo:
-        try:
-            repo.pull(targets=[str(work / path) for path in paths])
-        except CheckoutError as error:
-            wanted = ", ".join(map(str, paths))
-            raise NoData(f"the DVC remote lacks {wanted} as dvc.lock names it: `dvc push` it from where it was made") from error
+        intact.bring(repo, [str(work / path) for path in paths])

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.contracts import MANIFEST, read_json
 from tasks.errors import ContractBroken
-from tasks.run import graph, lock
+from tasks.run import graph, intact, lock
 from tasks.run.git import git
 from tasks.run.open import run_ref
 from tasks.run.settings import Settings
@@ -75,8 +75,7 @@ def bring(folder: Path, fragments: lock.Fragments, targets: list[str]) -> None:
 
     with Repo() as repo:
         lock.merge(folder, fragments, graph.names(repo))
-        if targets:  # none would mean all
-            repo.pull(targets=targets)
+        intact.bring(repo, targets)
 
 
 def ledger(folder: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.contracts import INDEX, RAW, Partition, partitions, read_index
-from tasks.run import graph, lock
+from tasks.run import graph, intact, lock
 from tasks.run.checkpoints import carried
 from tasks.run.child import scrubbed, scrubbed_environment
 from tasks.run.failures import check
@@ -75,10 +75,9 @@ class Ready:
             return bool(self.stage.changed(allow_missing=True))
 
     def pull(self, paths: Sequence[str]) -> None:
-        """Bring what DVC keeps."""
-        if paths:  # none would mean all
-            with self.laps.of("pull"):
-                self.repo.pull(targets=list(paths))
+        """Bring what DVC keeps, hashed against dvc.lock."""
+        with self.laps.of("pull"):
+            intact.bring(self.repo, paths)
 
 
 @contextmanager

@@ -132,6 +132,7 @@ def compare(samples: int, new: int, first: tuple[Night, Any], second: tuple[Nigh
         },
         "in_stage_share_of_first": round((second[0].in_stage_s(both) - empty.in_stage_s(both)) / of_first, 4),
         "stages_whose_bytes_differ_from_memo": _differing(second[0].locked(), empty.locked()),
+        "cpu_s": {"first": round(sum(first[0].cpu_s.values()), 1), "second": round(sum(second[0].cpu_s.values()), 1)},
         "open_s": {"first": round(first[1]["open_s"], 1), "second": round(second[1]["open_s"], 1)},
         "stages_s": {name: part["spent_s"] for name, part in first[0].fragments.items()},
         "stages_second_s": {name: part["spent_s"] for name, part in second[0].fragments.items()},

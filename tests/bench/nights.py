@@ -5,6 +5,7 @@ import re
 import resource
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ class Machine:
             "LANDING": self.world.landing,
         }
         environment = {**os.environ, **{f"NIGHTLOOM_{name}": str(value) for name, value in settings.items()}}
-        ended = Child("tasks.run", {"verb": verb, **body}, environment).wait()
+        with chdir(self.world.checkout):
+            ended = Child("tasks.run", {"verb": verb, **body}, environment).wait()
         if ended.code != 0:
             raise SystemExit(f"{verb} {body.get('stage', '')} ended with exit code {ended.code}: {ended.last}")
         return ended.answer, ended.work

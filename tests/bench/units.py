@@ -6,6 +6,7 @@ CPU seconds (of all processes), bytes and requests, each from two small sizes fa
 
 import argparse
 import json
+import logging
 import re
 import sys
 import tempfile
@@ -60,9 +61,8 @@ def night(place: Path, samples: int) -> dict[str, Any]:
             command(["sh", "-c", line], folder, s)
             cpu_s[stage] = children_cpu_s() - before
             print(f"{samples} samples: {stage}: {cpu_s[stage]:.2f} CPU s", flush=True)
-        parts = [
-            part for batch in read_index(folder / "data/1_raw.json") for found in batch.partitions.values() for part in found
-        ]
+        batches = read_index(folder / "data/1_raw.json")
+        partitions = sum(len(found) for batch in batches for found in batch.partitions.values())
         sizes = {
             "raw": _bytes(folder / "data/1_raw"),
             "profiles": _bytes(folder / "data/2_profiles"),
@@ -72,7 +72,7 @@ def night(place: Path, samples: int) -> dict[str, Any]:
     before = children_cpu_s()
     machine.stages(opened, only="profile@text")
     cpu_s["runner"] = children_cpu_s() - before - cpu_s["profile@text"]
-    return {"cpu_s": cpu_s, "bytes": sizes, "index": index, "partitions": len(parts), "git": _git(world.place / "central.git")}
+    return {"cpu_s": cpu_s, "bytes": sizes, "index": index, "partitions": partitions, "git": _git(world.place / "central.git")}
 
 
 def _bytes(folder: Path) -> int:
@@ -95,9 +95,7 @@ def fit(small: dict[str, Any], large: dict[str, Any], few: int, many: int) -> di
         "sizes": [few, many],
         "stages": stages,
         "runner_cpu_s_a_task": round(runner["cpu_s"] + runner["cpu_s_a_sample"] * few, 2),
-        "bytes_a_sample": {
-            name: round((large["bytes"][name] - small["bytes"][name]) / (many - few)) for name in large["bytes"]
-        },
+        "bytes_a_sample": {what: round((more - small["bytes"][what]) / (many - few)) for what, more in large["bytes"].items()},
         "index_bytes_a_partition": round(large["index"] / large["partitions"]),
         "partition_rows": PARAMS["ingest"]["partition_rows"],
         "git_of_a_night": large["git"],
@@ -131,6 +129,7 @@ def _requests(place: Path, objects: int) -> dict[str, Counter[str]]:
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     seen: Counter[str] = Counter()
     app = DomainDispatcherApplication(create_backend_app)
 

@@ -51,7 +51,7 @@ def environment() -> dict[str, str]:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """Serve <folder>/central.git on a free port of loopback; the server's log is <folder>/server.log."""
-    with (folder / "server.log").open("w") as out:
+    with (folder / "server.log").open("w", buffering=1) as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "tasks.central", "--folder", str(folder), "--port", "0"],
             stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import io
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tasks.central.body import Broken, TooLarge, blocks
 from tasks.central.repository import create_central
 from tasks.run.git import Denied, GitFailed, compare_and_set, create_ref, git
 from tests.central.conftest import PASSWORDS, Served, environment
@@ -198,6 +200,16 @@ def test_a_body_that_breaks_off_changes_nothing_and_the_server_lives(served: Ser
     assert b"unpack ok" not in answer
     assert git("for-each-ref", cwd=served.repository) == ""
     assert ask(served, "GET", "/healthz")[0] == 200
+
+
+def test_chunks_are_put_together_and_counted() -> None:
+    chunked = {"Transfer-Encoding": "chunked"}
+    assert b"".join(blocks(io.BytesIO(b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"), chunked, 5)) == b"abcde"
+    with pytest.raises(TooLarge, match=r"^$"):
+        list(blocks(io.BytesIO(b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"), chunked, 5))
+    for broken, why in ((b"3\r\nab", "ends early"), (b"-3\r\nabc", "no size"), (b"fffffffff\r\n", "no size")):
+        with pytest.raises(Broken, match=why):
+            list(blocks(io.BytesIO(broken), chunked, 5))
 
 
 @pytest.mark.parametrize(

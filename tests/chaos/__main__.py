@@ -10,7 +10,8 @@ from typing import Any
 
 from tasks.contracts import write_json
 from tasks.embedded.preflight import only_one
-from tests.chaos.house import House, build
+from tasks.run.git import git
+from tests.chaos.house import ROOT, House, build
 from tests.chaos.night import Night
 from tests.chaos.rows import ROWS, Result, undisturbed
 
@@ -32,8 +33,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path(".nightloom/chaos"))
     parser.add_argument("--port", type=int, default=8180)
     asked = parser.parse_args()
-    folder = asked.folder.absolute()
-    with only_one(folder, "make chaos"):
+    commit = git("rev-parse", "--short=10", "HEAD", cwd=ROOT)
+    folder = asked.folder.absolute() / commit  # what was shown of other code is not shown of this
+    with only_one(folder.parent, "make chaos"):
         state = _state(folder)
         house = build(folder / "house", asked.port)
         calm = _calm(house, folder, state)
@@ -75,10 +77,7 @@ def _once(house: House, calm: Night, folder: Path, state: dict[str, Any], row: i
 
 
 def _table(state: dict[str, Any]) -> int:
-    print(
-        f"\n{'row':>3}  {'fault':<34}{'nights':>7}{'faults':>8}{'survived':>10}"
-        f"{'recovery s: median':>20}{'worst':>7}{'redone':>8}"
-    )
+    print("\nrow  fault                              nights  faults  survived  recovery s: median  worst  redone")
     failed = 0
     for row, name in NAMES.items():
         nights = [Result(**n) for key, n in sorted(state["nights"].items()) if key.startswith(f"{row}/")]

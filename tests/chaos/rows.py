@@ -11,7 +11,7 @@ import psutil
 
 from tests.chaos.house import HURRY, House
 from tests.chaos.night import Night, Scene, night
-from tests.chaos.victims import KINDS, Kill, Killer, below
+from tests.chaos.victims import KINDS, LEAST_S, Kill, Killer, below
 
 AWAY_S = 60
 SLOWER = 2.3
@@ -62,12 +62,14 @@ def scheduler(house: House, calm: Night, seed: int) -> Result:
 
 
 def _kills(house: House, calm: Night, seed: int, kinds: tuple[str, ...], count: int) -> Result:
-    rng, killers = random.Random(seed), []
+    rng = random.Random(seed)
+    killers: list[Killer] = []
     done: list[Kill] = []
+    more_s = max(1.0, 0.7 * calm.seconds / count - LEAST_S)  # so that they come all over the night
 
     def disturb(scene: Scene) -> None:
         if not killers:
-            killers.append(Killer(scene.guard, kinds, count, rng, done))
+            killers.append(Killer(scene.guard, kinds, count, more_s, rng, done))
         if scene.running():
             killers[0].tick()
 
@@ -84,7 +86,7 @@ def worker(house: House, calm: Night, seed: int) -> Result:
     def disturb(scene: Scene) -> None:
         if not done:
             busy = scene.running("train")
-            workers = [p for kind, p in below(scene.guard) if kind == "worker" and busy and _holds(p, busy[0]["task_id"])]
+            workers = [p for kind, p in below(scene.guard) if kind == "worker" and busy and _holds(p, busy[0]["id"])]
             if workers:
                 victim.update({"task": busy[0]["task_id"], "try": busy[0]["try_number"]})
                 workers[0].kill()
@@ -100,9 +102,10 @@ def worker(house: House, calm: Night, seed: int) -> Result:
     return judged(found, calm, len(done), late)
 
 
-def _holds(worker: psutil.Process, task: str) -> bool:
+def _holds(worker: psutil.Process, instance: str) -> bool:
+    """Whether a worker is at this task instance: its title says so."""
     with suppress(psutil.NoSuchProcess):
-        return f"{task}" in " ".join(worker.cmdline())
+        return instance in " ".join(worker.cmdline())
     return False
 
 

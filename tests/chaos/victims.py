@@ -16,15 +16,15 @@ PATTERNS = {
     "step": r"-m tasks\.run$",
     "stage": r"-m tasks\.(?!run|embedded)\w+|-m dvc ",
     "worker": r"^airflow worker -- LocalExecutor|celery",
-    "task": r"^airflow task runner|task_runner",
+    "task": r"^airflow worker -- |task_runner",  # below a worker
     "scheduler": r"airflow scheduler",
     "api-server": r"airflow api[-_]server|uvicorn",
     "dag-processor": r"airflow dag[-_]processor",
     "triggerer": r"airflow triggerer",
 }
-KINDS = tuple(PATTERNS)
+# How often each is chosen: what does the work dies more often than what looks on.
+KINDS = ("git", "step", "stage", "worker", "task", "scheduler", "api-server") * 2 + ("dag-processor", "triggerer")
 LEAST_S = 5.0  # between two kills
-MORE_S = 3.0  # on average, on top
 PATIENCE_S = 4.0  # for a process of the kind to turn up; many live for a blink
 
 
@@ -63,12 +63,14 @@ class Killer:
         guard: whose descendants may die.
         kinds: which of them.
         count: how many kills.
+        more_s: on average, on top of the 5 s between two of them.
         rng: seeded: the kinds, the moments and the choice among several come from it alone.
     """
 
     guard: int
     kinds: Sequence[str]
     count: int
+    more_s: float
     rng: random.Random
     done: list[Kill] = field(default_factory=list)
     _next_s: float = 0.0
@@ -81,7 +83,7 @@ class Killer:
         if len(self.done) >= self.count:
             return
         if not self._wanted:
-            self._next_s = now + LEAST_S + self.rng.expovariate(1 / MORE_S)
+            self._next_s = now + LEAST_S + self.rng.expovariate(1 / self.more_s)
             self._wanted, self._pick = self.rng.choice(self.kinds), self.rng.random()
         if now >= self._next_s:
             self._strike(late=now > self._next_s + PATIENCE_S)

@@ -88,7 +88,7 @@ def stack(folder: Path, code: Path) -> Iterator[Stack]:
         for service in ("postgres", "redis", "s3", "git"):
             made.start(service)
         ports = [made.port(service) for service in ("postgres", "redis", "s3", "git")]
-        made.wait(lambda: all(map(stacks.listens, ports)), "the stores did not start", 60)
+        made.wait(lambda: all(map(stacks.listens, ports)), "the stores did not start")
         made.once("start")
         for service in ("api-server", "scheduler", "dag-processor", "triggerer", "mlflow"):
             made.start(service)

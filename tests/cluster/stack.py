@@ -103,7 +103,7 @@ class Stack:
     def once(self, service: str, **changed: str) -> Instance:
         """Run a service that ends by itself."""
         instance = self.start(service, **changed)
-        assert instance.process.wait(timeout=300) == 0, instance.log[-3000:]
+        assert instance.process.wait(timeout=600) == 0, instance.log[-3000:]
         return instance
 
     def _environment(self, service: str) -> dict[str, Any]:
@@ -136,13 +136,14 @@ class Stack:
                 instance.process.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 instance.process.kill()
+                instance.process.wait()
         uids = {instance.uid for instance in ending}
         left = [process for process in psutil.process_iter() if user(process) in uids]
         for process in left:
             process.kill()
         psutil.wait_procs(left, timeout=10)
 
-    def wait(self, done: Callable[[], Any], late: str, patience_s: float = 180) -> Any:
+    def wait(self, done: Callable[[], Any], late: str, patience_s: float = 400) -> Any:
         """Wait until `done` gives something true; nothing that was started may end meanwhile, but by itself and well."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end:
@@ -150,7 +151,7 @@ class Stack:
                 assert instance.process.poll() in (None, 0, -15), f"{instance.name} died: {instance.log[-3000:]}"
             if found := done():
                 return found
-            time.sleep(0.5)
+            time.sleep(2)
         tails = "\n".join(f"--- {instance.name}\n{instance.log[-1500:]}" for instance in self.instances)
         raise AssertionError(f"{late}\n{tails}")
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +56,3 @@ def test_what_they_are_made_of(parsed: Any) -> None:
         ],
         "resync": ["resync", True, {"resync": [[], "resync", "default_pool", "control"]}, []],
     }
-
-
-def test_every_dag_has_its_test() -> None:
-    assert {path.stem for path in Path("dags").glob("*.py")} >= {"retrain", "verify", "rollback", "resync"}

@@ -137,6 +137,7 @@ def test_a_workspace_goes_when_it_is_old_and_nobody_stands_in_it(tmp_path: Path)
     assert tries.dead(tmp_path / "nowhere") == []
 
 
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
 def test_failed_and_deleted_runs_leave_mlflow_and_those_with_a_verdict_stay(tmp_path: Path) -> None:
     from tasks.gc.rows import clean
     from tasks.promote.tracking import RUN_TAG, connect

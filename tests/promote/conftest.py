@@ -17,7 +17,8 @@ stages:
     outs: [data/5_models/bundle]
   gate:
     cmd: "true"
-    deps: [data/5_models/bundle, data/1_raw.json]
+    deps: [data/5_models/bundle, data/1_raw.json, tasks/__init__.py]
+    params: [seed]
     outs: [data/6_reports/verdict.json]
 artifacts:
   fused-model: {path: data/5_models/bundle, type: model}

@@ -133,6 +133,23 @@ def test_only_a_whole_promote_verdict_about_this_content_counts(project: Project
     assert git("for-each-ref", "refs/tags", cwd=Path(s.central)) == ""
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "named"),
+    [("tasks/__init__.py", "CODE = 1\n", r"tasks/__init__\.py"), ("params.yaml", "seed: 7\n", r"params\.yaml")],
+)
+def test_a_verdict_is_about_the_code_and_parameters_it_was_run_with(
+    project: Project, path: str, content: str, named: str
+) -> None:
+    project.close("night-1", "a")
+    project.write(path, content)
+    git("commit", "--quiet", "--all", "--message", "other code, the same dvc.lock", cwd=project.folder)
+    git("push", "--quiet", "origin", "HEAD:refs/heads/nightly", cwd=project.folder)
+    commit = git("rev-parse", "HEAD", cwd=project.folder)
+    with pytest.raises(ContractBroken, match=rf"other code or parameters than commit .*{named}.* of gate changed.*run again"):
+        promote(project.s, "night-1", commit, "gate")
+    assert registry.champion(project.s.central) is None
+
+
 def test_a_bundle_that_is_nowhere_is_not_promoted(project: Project) -> None:
     commit = project.close("night-1", "a")
     lost = Settings(**{**project.s.__dict__, "remote": str(project.s.home / "empty"), "cache": project.s.home / "fresh"})
