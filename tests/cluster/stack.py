@@ -6,6 +6,7 @@ images of others are stood in for by what is installed: PostgreSQL and Redis by 
 
 import http.client
 import os
+import random
 import re
 import shutil
 import socket
@@ -22,7 +23,7 @@ import psutil
 from tests import strangers
 from tests.cluster import compose
 
-FIRST_UID = 62001
+UIDS = range(1_000_000, 2_000_000, 100)  # where a stack's users begin: two stacks on one machine must not share them
 OURS = ("/home/nightloom", "/srv/central", "/var/lib/postgresql/data", "/data", "/tmp")  # noqa: S108  a container's folders
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
@@ -64,6 +65,7 @@ class Stack:
     variables: Mapping[str, str]
     instances: list[Instance] = field(default_factory=list)
     started: int = 0
+    first_uid: int = field(default_factory=lambda: random.choice(UIDS))
 
     def __post_init__(self) -> None:
         self.services: dict[str, Any] = compose.read(self.variables)["services"]
@@ -76,7 +78,7 @@ class Stack:
     def start(self, service: str, queues: str = "", **changed: str) -> Instance:
         """Start a service's process as a new user; `queues` and `changed` settings replace those of the file."""
         self.started += 1
-        name, uid = f"{service}-{self.started}", FIRST_UID + self.started
+        name, uid = f"{service}-{self.started}", self.first_uid + self.started
         home = strangers.home(self.folder / name, uid)
         for path in OURS:
             strangers.home(home / path.strip("/").replace("/", "-"), uid)
