@@ -52,7 +52,8 @@ def _mlflow(s: Settings, days: int, yes: bool) -> str:
     if yes and ids:
         for run in failed:
             client.delete_run(run.info.run_id)
-        _run([sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", s.mlflow, "--run-ids", ",".join(ids)], None)
+        where = ["--backend-store-uri", s.mlflow, "--tracking-uri", s.mlflow]
+        _run([sys.executable, "-m", "mlflow", "gc", *where, "--run-ids", ",".join(ids)], None)
     return f"MLflow: {len(failed)} failed runs older than {days} days, {len(deleted)} deleted ones"
 
 

@@ -13,7 +13,9 @@ from tests.promote.conftest import Project, project
 __all__ = ["project"]
 
 
-def test_a_copy_of_central_and_remote_restores_history_versions_and_nightly(project: Project, tmp_path: Path) -> None:
+def test_a_copy_of_central_and_remote_restores_history_versions_and_nightly(
+    project: Project, tmp_path: Path, monkeypatch
+) -> None:
     from dvc.repo import Repo
 
     from tasks.promote.promote import promote
@@ -27,6 +29,7 @@ def test_a_copy_of_central_and_remote_restores_history_versions_and_nightly(proj
     elsewhere = tmp_path / "elsewhere"
     for place, path in kept.items():
         shutil.copytree(path, elsewhere / place)
+    monkeypatch.chdir(elsewhere)
     shutil.rmtree(project.s.home)
 
     s = Settings(elsewhere, str(elsewhere / "central.git"), str(elsewhere / "remote"), elsewhere / "cache", "")
@@ -35,7 +38,7 @@ def test_a_copy_of_central_and_remote_restores_history_versions_and_nightly(proj
     assert git("rev-parse", "refs/heads/nightly", cwd=Path(s.central)) == second
     for version, weights in (("v1.0.0", "one"), ("v1.0.1", "two")):
         tag = registry.find(s.central, version)
-        with chdir(elsewhere), workspace(s, tag.commit, "pull", tmp_path / f"empty-{version}") as folder:
+        with workspace(s, tag.commit, "pull", tmp_path / f"empty-{version}") as folder:
             with chdir(folder), Repo() as repo:
                 repo.pull()
             assert (folder / "data/5_models/bundle/weights").read_text() == weights
