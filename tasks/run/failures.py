@@ -80,10 +80,19 @@ def told(error: BaseException) -> str:
     """The error in one line, for whoever has to act."""
     if isinstance(error, TasksError | Killed | StageFailed):
         return str(error)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"no room left on the disk{f' for {error.filename}' if error.filename else ''}: make room; it is tried again"
-    cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
-    return " ".join(f"{type(error).__name__}: {error}{cause}".split())
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return f"no room left on the disk{f' for {cause.filename}' if cause.filename else ''}: make room; it is tried again"
+    return " ".join(": ".join(f"{type(cause).__name__}: {cause}" for cause in _chain(error)).split())
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """The error and what it came from, nearest first."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
 
 
 def say(error: BaseException) -> int:
