@@ -58,7 +58,7 @@ chaos: $(STAMP) ## NIGHTS=20 SEED=0: kill anything, anytime, under real Airflow;
 figures: $(STAMP) ## the sample scores for three seeds, measured here
 	@$(BIN)/python -m tests.figures sample
 
-bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 samples, then 100 (a quarter of an hour)
+bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 samples, then 100 (some twenty minutes)
 	@$(BIN)/python -m tests.bench.incremental --out tests/bench/incremental.json
 
 bench-overhead: $(STAMP) ## what Airflow and DVC cost over the stages' bare commands

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from contextlib import chdir
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,15 @@ from tests.bench.cpu import Spent, measured
 ROOT = Path(__file__).resolve().parent.parent.parent
 CPU_S_A_TASK = 4.0
 WALL_RATIO = 1.5
-KINDS = {
-    "api-server": "airflow api-server",
-    "api_server": "airflow api-server",
+KINDS = {  # part of a command line -> whose it is
+    "tasks.embedded": "airflow",
+    "airflow api": "airflow api-server",
     "dag-processor": "airflow dag-processor",
-    "-m tasks.run": "runner",
-    "-m tasks.": "stage",
-    "LocalExecutor": "airflow task",
-    "LocalTaskJob": "airflow task",
-    "task supervisor": "airflow task",
-    "task runner": "airflow task",
+    "airflow worker": "airflow task",
     "scheduler": "airflow scheduler",
-    "git": "git",
+    "-m tasks.run": "runner",
+    "git": "runner",
+    "-m tasks.": "stage",
 }
 
 
@@ -65,7 +63,7 @@ def breakdown(rest: Rest, run: str) -> list[dict[str, Any]]:
         if len(moments) == 3:
             answer = rest.xcom(DAG, run, task["task_id"]) or {}
             parts = answer.get("spent_s", {})
-            start_s, run_s = (moments[1] - moments[0]).total_seconds(), (moments[2] - moments[1]).total_seconds()
+            start_s, run_s = (round((to - since).total_seconds(), 2) for since, to in pairwise(moments))
             found.append({"task": task["task_id"], "start": start_s, "run": run_s, **parts})
     return found
 

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ SIZES = (10**6, 10**8, 10**10)
 NEW_SHARE = 1 / 1000  # of all samples, each night
 ONCE = ("pretrain",)  # not on a normal night: the reference stays
 FOLLOWS_NEW = ("open", "profile", "extract")
-READ_FEATURES = 4  # stages that read all features: train (once per fusion), plain, evaluate; a cold worker fetches them once
 LISTED = 1000  # names in one answer of S3
 
 
@@ -53,13 +52,13 @@ class House:
         return sum(name.startswith("profile@") for name in self.units["stages"])
 
     def partitions(self, samples: int) -> int:
-        """Files that so many samples are cut into, one set per modality and one of sample rows."""
-        return (self.modalities + 1) * ceil(samples / self.rows)
+        """Files that so many samples are cut into: those of each modality, and one of ids and targets per batch."""
+        return self.modalities * ceil(samples / self.rows) + ceil(samples / Ingest.batch_rows)
 
     @property
     def tasks(self) -> int:
-        """Airflow's tasks of a night: the stages, and open, admit, measure, close, promote."""
-        return len(self.units["stages"]) - 1 + 5
+        """Airflow's tasks of a night: the stages, and open, admit, measure, close, verify, promote, again."""
+        return len(self.units["stages"]) - 1 + 7
 
     def first(self) -> Night:
         """All samples are new."""
@@ -76,7 +75,8 @@ class House:
         pull, push = (self.units["s3"][what] for what in ("pull", "push"))
         files = self.partitions(new) + results
         return Night(
-            cpu_s=sum(self._stage_s(name, unit, total, new, everything) for name, unit in self.units["stages"].items()),
+            cpu_s=sum(self.stage_s(name, total, new, everything) for name in self.units["stages"])
+            + new * size["raw"] / 1e6 * self.units["brought_cpu_s_a_mb"],
             raw_bytes=new * size["raw"],
             gets=round(files * pull["GET"]["an_object"] + self.tasks * pull["GET"]["fixed"]),
             puts=round((self.partitions(new) + 2 * fresh) * push["PUT"]["an_object"] + self.tasks * push["PUT"]["fixed"]),
@@ -84,9 +84,9 @@ class House:
             read_bytes=new * size["raw"] + total * (size["profiles"] + size["features"]),
         )
 
-    def _stage_s(self, name: str, unit: Mapping[str, float], total: int, new: int, everything: bool) -> float:
-        """CPU seconds of one stage's task, the runner's own included; `open` is counted apart."""
-        kind = name.split("@")[0]
+    def stage_s(self, name: str, total: int, new: int, everything: bool) -> float:
+        """CPU seconds of one stage's task, the runner's own included; `open` is no stage."""
+        kind, unit = name.split("@")[0], self.units["stages"][name]
         if kind == "open":
             return 0.0
         runner = float(self.units["runner_cpu_s_a_task"])
@@ -96,8 +96,8 @@ class House:
 
 
 def rows_of(units: Mapping[str, Any], most_rows: int, most_mb: int) -> int:
-    """Rows of a partition of the largest modality, by `ingest.partition_rows` and `ingest.partition_mb`."""
-    return min(most_rows, max(1, most_mb * 1_000_000 // max(1, units["bytes_a_sample"]["raw"])))
+    """Rows of a partition, by `ingest.partition_rows` and `ingest.partition_mb`: images are the largest."""
+    return min(most_rows, max(1, most_mb * 1_000_000 // max(1, units["bytes_a_sample"]["image"])))
 
 
 def check(units: Mapping[str, Any], measured: Mapping[str, Any]) -> list[tuple[str, float, float]]:
@@ -149,7 +149,7 @@ def sized_table(units: Mapping[str, Any]) -> str:
 def _fitting(house: House) -> float:
     total = house.samples + house.new
     names = [name for name in house.units["stages"] if name.split("@")[0] in {"train", "plain", "evaluate"}]
-    return sum(house._stage_s(name, house.units["stages"][name], total, house.new, False) for name in names)
+    return sum(house.stage_s(name, total, house.new, False) for name in names)
 
 
 def _power(size: int) -> str:
@@ -176,12 +176,12 @@ def limits(units: Mapping[str, Any]) -> str:
     slowest = max(unit["cpu_s_a_sample"] for name, unit in stages.items() if name.split("@")[0] in {"train", "plain"})
     validate = stages["validate"]["cpu_s_a_sample"]
     found = [
-        (8 * 3600 / slowest, "one candidate is fitted for 8 h on one core", "`threads`, `device: cuda`, `train.epochs`"),
-        (8 * 3600 / max(validate, 1e-9), "`validate` takes 8 h: it reads every profile", "nothing yet"),
+        (_reach(8 * 3600, slowest), "one candidate is fitted for 8 h on one core", "`threads`, `device: cuda`, `train.epochs`"),
+        (_reach(8 * 3600, validate), "`validate` takes 8 h: it reads every profile", "nothing yet"),
         (64e9 / size["features"], "all features fill 64 GB of a worker's memory", "smaller `width` or fewer tokens"),
         (2e12 / (size["features"] + size["profiles"]), "results fill a worker's disk of 2 TB", "a larger disk"),
         (
-            100e6 / units["index_bytes_a_partition"] * rows / (modalities + 1),
+            100e6 / units["index_bytes_a_partition"] * rows / modalities,
             "the index, one file in git, is 100 MB, what git servers refuse",
             "`ingest.partition_rows`, `ingest.partition_mb`",
         ),
@@ -192,7 +192,14 @@ def limits(units: Mapping[str, Any]) -> str:
         ),
     ]
     lines = ["| samples | what breaks | what moves it |", "| ---: | --- | --- |"]
-    return "\n".join(lines + [f"| {number:.0e} | {what} | {how} |".replace("e+", "e") for number, what, how in sorted(found)])
+    return "\n".join(
+        lines + [f"| {number:.0e} | {what} | {how} |".replace("e+", "e") for number, what, how in sorted(found) if number < inf]
+    )
+
+
+def _reach(budget_s: float, a_sample_s: float) -> float:
+    """Samples that fit into a budget; infinite where one more costs nothing that could be measured."""
+    return budget_s / a_sample_s if a_sample_s else inf
 
 
 def main() -> int:
@@ -202,6 +209,9 @@ def main() -> int:
     parser.add_argument("--measured", type=Path, default=HERE / "incremental.json")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/scale.md")
     asked = parser.parse_args()
+    for file, how in ((asked.units, "python -m tests.bench.units"), (asked.measured, "make bench-incremental")):
+        if not file.is_file():
+            raise SystemExit(f"{file} is not here: `{how}` measures it")
     units, measured = json.loads(asked.units.read_text()), json.loads(asked.measured.read_text())
     rows = check(units, measured)
     tables = {"check": checked_table(rows), "sizes": sized_table(units), "limits": limits(units)}

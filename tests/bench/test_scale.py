@@ -20,7 +20,8 @@ UNITS: dict[str, Any] = {
         "train@concat": {"cpu_s": 4.0, "cpu_s_a_sample": 0.002},
     },
     "runner_cpu_s_a_task": 1.0,
-    "bytes_a_sample": {"raw": 100_000, "profiles": 10, "features": 1000},
+    "brought_cpu_s_a_mb": 0.01,
+    "bytes_a_sample": {"raw": 100_000, "image": 100_000, "profiles": 10, "features": 1000},
     "index_bytes_a_partition": 100,
     "partition_rows": 1000,
     "git_of_a_night": {"objects": 12, "kib": 3},
@@ -30,13 +31,13 @@ UNITS: dict[str, Any] = {
 
 def test_a_first_night_pays_for_all_and_the_next_for_what_is_new() -> None:
     house = House(UNITS, 10_000, 100, 1000)
-    assert house.first().cpu_s == pytest.approx(5 + (1 + 100) + (2 + 200) + (3 + 10) + (5 + 1000) + (4 + 20))
+    assert house.first().cpu_s == pytest.approx(5 + (1 + 100) + (2 + 200) + (3 + 10) + (5 + 1000) + (4 + 20) + 10)
     # 100 are decoded and encoded, 10,100 validated and trained on; the encoder stays, its task only looks
-    assert house.second().cpu_s == pytest.approx(5 + (1 + 1) + (2 + 2) + (3 + 10.1) + (4 + 20.2))
+    assert house.second().cpu_s == pytest.approx(5 + (1 + 1) + (2 + 2) + (3 + 10.1) + (4 + 20.2) + 0.1)
     assert house.second().raw_bytes == 100 * 100_000
-    assert house.partitions(10_100) == 2 * 11
-    # new partitions, and the results of 11 in profiles and in features; 10 tasks ask twice more
-    assert house.second().gets == 2 + 22 + 10 * 2
+    assert house.partitions(10_100) == 11 + 1
+    # new partitions, and the results of 11 in profiles and in features; 12 tasks ask twice more
+    assert house.second().gets == 2 + 22 + 12 * 2
 
 
 def test_a_partition_ends_at_rows_or_at_megabytes() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from tasks.contracts import file_digest, read_index
+from tasks.contracts import Batch, Partition, file_digest, write_index
 from tasks.run.git import git
 from tasks.run.settings import Settings
 from tests.bench.bare import bare_workspace, command, stage_commands
@@ -38,6 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-units-") as place:
         small, large = (night(Path(place) / str(size), size) for size in asked.sizes)
         units = fit(small, large, *asked.sizes)
+        units["index_bytes_a_partition"] = index_bytes(Path(place))
         units["md5_gb_a_cpu_s"] = hashing(Path(place))
         units["s3"] = requests(Path(place))
     asked.out.write_text(json.dumps(units, indent=1, sort_keys=True) + "\n")
@@ -50,29 +51,28 @@ def night(place: Path, samples: int) -> dict[str, Any]:
     world = World(place, str(place / "remote"))
     world.make(PARAMS)
     land(world.landing / "night-1", 0, samples)
-    machine = world.machine("units")
-    before = children_cpu_s()
+    machine, central = world.machine("units"), place / "central.git"
+    committed, before = _git(central), children_cpu_s()
     opened = machine.open("units")
     cpu_s = {"open": children_cpu_s() - before}
-    s = Settings(machine.home, str(place / "central.git"), world.remote, machine.home / "cache", "")
+    made = {what: number - committed[what] for what, number in _git(central).items()}
+    s = Settings(machine.home, str(central), world.remote, machine.home / "cache", "")
     with bare_workspace(s, opened["commit"]) as folder:
         for stage, line in stage_commands(folder).items():
             before = children_cpu_s()
             command(["sh", "-c", line], folder, s)
             cpu_s[stage] = children_cpu_s() - before
             print(f"{samples} samples: {stage}: {cpu_s[stage]:.2f} CPU s", flush=True)
-        batches = read_index(folder / "data/1_raw.json")
-        partitions = sum(len(found) for batch in batches for found in batch.partitions.values())
         sizes = {
             "raw": _bytes(folder / "data/1_raw"),
+            "image": _bytes(folder / "data/1_raw/image"),
             "profiles": _bytes(folder / "data/2_profiles"),
             "features": _bytes(folder / "data/4_features"),
         }
-        index = (folder / "data/1_raw.json").stat().st_size
     before = children_cpu_s()
-    machine.stages(opened, only="profile@text")
-    cpu_s["runner"] = children_cpu_s() - before - cpu_s["profile@text"]
-    return {"cpu_s": cpu_s, "bytes": sizes, "index": index, "partitions": partitions, "git": _git(world.place / "central.git")}
+    world.machine("runner").stages(opened, only="profile@image")
+    cpu_s["runner"] = max(children_cpu_s() - before - cpu_s["profile@image"], 0.0)
+    return {"cpu_s": cpu_s, "bytes": sizes, "git": made}
 
 
 def _bytes(folder: Path) -> int:
@@ -90,16 +90,23 @@ def fit(small: dict[str, Any], large: dict[str, Any], few: int, many: int) -> di
     for name, more in large["cpu_s"].items():
         slope = max((more - small["cpu_s"][name]) / (many - few), 0.0)
         stages[name] = {"cpu_s": round(more - slope * many, 3), "cpu_s_a_sample": round(slope, 7)}
-    runner = stages.pop("runner")
+    runner, image_mb = stages.pop("runner"), (large["bytes"]["image"] - small["bytes"]["image"]) / 1e6
     return {
         "sizes": [few, many],
         "stages": stages,
-        "runner_cpu_s_a_task": round(runner["cpu_s"] + runner["cpu_s_a_sample"] * few, 2),
+        "runner_cpu_s_a_task": runner["cpu_s"],
+        "brought_cpu_s_a_mb": round(runner["cpu_s_a_sample"] * (many - few) / image_mb, 4),
         "bytes_a_sample": {what: round((more - small["bytes"][what]) / (many - few)) for what, more in large["bytes"].items()},
-        "index_bytes_a_partition": round(large["index"] / large["partitions"]),
         "partition_rows": PARAMS["ingest"]["partition_rows"],
         "git_of_a_night": large["git"],
     }
+
+
+def index_bytes(place: Path, count: int = 1000) -> int:
+    """Bytes of the index in git that one more partition takes."""
+    made = (Partition(f"image/night-1-5db85135-{number:03d}.parquet", 5000, "0" * 32) for number in range(count))
+    write_index([Batch("night-1", "0" * 64, {"image": tuple(made)})], place / "index.json")
+    return round((place / "index.json").stat().st_size / count)
 
 
 def hashing(place: Path) -> float:
