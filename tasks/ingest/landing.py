@@ -122,6 +122,8 @@ def _on_s3(landing: str) -> Iterator[Found]:
     from tasks.ingest.s3 import Prefix, connect, listed
 
     address = urlsplit(landing)
+    if "@" in address.netloc:
+        raise ContractBroken("ingest.landing holds a login: take it out, keys come from AWS_ACCESS_KEY_ID and the like")
     bucket, path = address.netloc, address.path.strip("/")
     prefix = f"{path}/" if path else ""
     client = connect()

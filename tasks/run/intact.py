@@ -2,14 +2,18 @@
 
 DVC compares what comes from the remote (`verify`), but believes what lies in the cache of this machine. So the files that
 arrived are hashed here, cold; what is not as named is dropped, from the cache too, and brought again from the remote.
+On the way out DVC only logs what it could not keep, a full disk for one, and calls it success: here that is an error.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tasks.contracts import file_digest
 from tasks.errors import NoData
+from tasks.run.failures import Killed
 
 
 def bring(repo: Any, targets: Sequence[str]) -> None:
@@ -39,6 +43,62 @@ def bring(repo: Any, targets: Sequence[str]) -> None:
             return
         print(f"damaged on this machine, brought again: {', '.join(map(str, damaged[:5]))}", flush=True)
     raise NoData(_lacking(targets, f"{damaged[0]} is not what dvc.lock names"))
+
+
+@contextmanager
+def kept(repo: Any, targets: Sequence[str]) -> Iterator[None]:
+    """See that what the block adds to DVC, and pushes, is in the cache and in the remote when it ends.
+
+    Args:
+        repo: an open DVC repository.
+        targets: outs, and paths inside them, from the repository's root.
+
+    Raises:
+        Killed: it is not; what DVC logged of it is told.
+    """
+    from dvc.exceptions import UploadError
+
+    heard = _Heard()
+    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    for logger in loggers:
+        logger.addHandler(heard)
+    try:
+        yield
+    except UploadError as error:
+        raise Killed(f"DVC could not push {', '.join(targets)}: {heard.reason() or error}") from error
+    finally:
+        for logger in loggers:
+            logger.removeHandler(heard)
+    if any(not Path(repo.cache.local.oid_to_path(md5)).is_file() for md5 in _contents(repo, targets)):
+        raise Killed(f"DVC could not keep {', '.join(targets)} in its cache: {heard.reason() or 'it said no reason'}")
+
+
+class _Heard(logging.Handler):
+    """What DVC logged as errors."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        cause = record.exc_info[1] if record.exc_info else None
+        self._texts.append(" ".join(f"{record.getMessage()} {cause or ''}".split()))
+
+    def reason(self) -> str:
+        """The first of them, in words for who has to make room; empty when there was none."""
+        full = any("No space left" in text for text in self._texts)
+        return "no room left on the disk: make room; it is tried again" if full else next(iter(self._texts), "")
+
+
+def _contents(repo: Any, targets: Sequence[str]) -> Iterator[str]:
+    """The objects that dvc.lock and the lists of folders name below some targets, lists first."""
+    for out, wanted in _outs(repo, targets):
+        name = out.hash_info.value if out.hash_info else ""
+        if name.endswith(".dir"):
+            yield name  # without it the folder's files are not known, and the caller stops here
+        for path, md5 in _files(out) if out.hash_info else ():
+            if path == wanted or wanted in path.parents:
+                yield md5
 
 
 def _lacking(targets: Sequence[str], why: str) -> str:

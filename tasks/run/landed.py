@@ -10,6 +10,7 @@ from tasks.contracts import INDEX, RAW, Batch, write_index, write_json
 from tasks.contracts import read_index as read_batches
 from tasks.errors import ContractBroken, NoData, UnknownName
 from tasks.params import Params
+from tasks.run import intact
 from tasks.run.settings import Settings
 
 LEDGER = Path("data/batches.json")
@@ -123,6 +124,6 @@ def _keep(folder: Path, made: list[Batch], ledger: list[dict[str, Any]]) -> None
     write_index([*batches, *made], folder / INDEX)
     write_json(folder / LEDGER, {"batches": ledger})
     new = [str(RAW / partition.path) for batch in made for parts in batch.partitions.values() for partition in parts]
-    with Repo() as repo:
+    with Repo() as repo, intact.kept(repo, new):
         repo.add([str(RAW)] if not (folder / f"{RAW}.dvc").is_file() else new)
         repo.push(targets=new)

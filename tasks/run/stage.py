@@ -106,15 +106,17 @@ def _run(s: Settings, prepared: Ready) -> None:
     with prepared.laps.of("pull"):
         hits = brought(memo, out, prepared.partitions) if prepared.partitions else set()
     prepared.pull(_raw(prepared, hits) if "each" in prepared.meta else _reads(s, prepared))
-    with ExitStack() as around:
-        if not prepared.partitions:
-            around.enter_context(carried(memo, prepared.folder))
-        around.enter_context(scrubbed(s.home / "stages"))
-        around.enter_context(prepared.laps.of("repro"))
-        _reproduce(repo, stage.name)
-    with prepared.laps.of("push"):
-        repo.push(targets=[stage.name])
-        if prepared.partitions:
+    with intact.kept(repo, [one.def_path for one in stage.outs]):
+        with ExitStack() as around:
+            if not prepared.partitions:
+                around.enter_context(carried(memo, prepared.folder))
+            around.enter_context(scrubbed(s.home / "stages"))
+            around.enter_context(prepared.laps.of("repro"))
+            _reproduce(repo, stage.name)
+        with prepared.laps.of("push"):
+            repo.push(targets=[stage.name])
+    if prepared.partitions:
+        with prepared.laps.of("push"):
             memo.record(made(prepared.folder / out, [p for p in prepared.partitions if p.path not in hits]))
 
 
