@@ -73,7 +73,7 @@ def make_database(airflows: str, mlflows: str) -> None:
             ask.execute(SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, owner, Literal(wanted.password)))
             ask.execute("SELECT 1 FROM pg_database WHERE datname = %s", (wanted.database,))
             if not ask.fetchone():
-                ask.execute(SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
+                ask.execute(SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(name, owner))
     finally:
         connection.close()
 

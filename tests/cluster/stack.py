@@ -210,7 +210,8 @@ def _postgres(stack: Stack, service: str) -> list[str]:
     """What the image's entry point does."""
     place = "/var/lib/postgresql/data"
     first = (
-        f'initdb --pgdata {place} --username "$POSTGRES_USER" --auth scram-sha-256 --pwfile "$TMPDIR/password" --no-sync'
+        f'initdb --pgdata {place} --username "$POSTGRES_USER" --pwfile "$TMPDIR/password"'
+        " --auth scram-sha-256 --encoding UTF8 --no-locale --no-sync"
         f" && printf 'CREATE DATABASE %s;\\n' \"$POSTGRES_DB\" | postgres --single -D {place} postgres"
     )
     serve = f"exec postgres -D {place} -p 5432 -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"

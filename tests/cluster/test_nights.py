@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from tasks.embedded.rest import Rest, Unreachable
 from tasks.run.git import git
@@ -141,6 +142,13 @@ def test_three_workers_give_what_one_gives(together: Night, alone: Night) -> Non
 def test_one_worker_gives_what_one_machine_gives(alone: Night, embedded: str) -> None:
     assert alone.kind == "asset_triggered"  # the batch in the bucket began it
     assert alone.lock == embedded
+
+
+def test_mlflow_shows_what_was_promoted(stack: Stack, together: Night) -> None:
+    assert "fused-model@v1.0.0" in together.registry
+    assert "MLflow does not show" not in logs(together.workers)
+    client = MlflowClient(f"http://127.0.0.1:{stack.port('mlflow')}")
+    assert client.get_model_version_by_alias("fused-model", "champion").tags["version"] == "v1.0.0"
 
 
 def test_a_stage_finds_no_secret(alone: Night, together: Night) -> None:
