@@ -66,7 +66,7 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
     return {
         "CORE__DAGS_FOLDER": str(s.home / "deployed" / "dags"),
         "CORE__LOAD_EXAMPLES": "False",
-        "CORE__EXECUTOR": "tasks.embedded.executor.Executor",
+        "CORE__EXECUTOR": "tasks.embedded.executor.LocalExecutor",
         # A worker process learns of its task's end up to 5 s late, while the next task waits for a free one: so there are more
         # of them than tasks at once.
         "CORE__PARALLELISM": str(4 * AT_ONCE),

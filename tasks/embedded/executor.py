@@ -7,12 +7,12 @@ them; the group (tasks/embedded/group.py) starts it anew, and Airflow tries agai
 
 import os
 
-from airflow.executors.local_executor import LocalExecutor
+from airflow.executors import local_executor
 
 from tasks.embedded.group import START_ANEW
 
 
-class Executor(LocalExecutor):
+class LocalExecutor(local_executor.LocalExecutor):  # by this name Airflow knows that it is one machine's
     """Ends with the first worker that was killed."""
 
     def sync(self) -> None:

@@ -2,7 +2,7 @@
 
     refs       old run refs
     objects    DVC objects that no kept commit names, and names of the memo that lead nowhere
-    tries      workspaces of processes that are gone
+    tries      workspaces of processes that are gone, halves of objects that they were writing
     rows       Airflow's and MLflow's
 
 Kept are the commits of `main`, of the registry's tags, of `nightly`'s last nights and of recent runs, and all that they
@@ -68,9 +68,10 @@ def collect(s: Settings, root: Path, ages: Ages, yes: bool, idle: bool = False, 
                 objects.drop(repo, found)
         lines += _told(found)
     dead = tries.dead(s.home / "work", clock)
+    halves = tries.halves([s.cache, Path(s.remote)], clock)
     if yes:
-        tries.drop(dead)
-    lines.append(f"{len(dead)} workspaces of processes that are gone")
+        tries.drop([*dead, *halves])
+    lines.append(f"{len(dead)} workspaces of processes that are gone, {len(halves)} halves of objects that they left")
     return [*lines, *rows.clean(s, root, ages.rows_days, ages.runs_days, yes)]
 
 

@@ -1,8 +1,11 @@
-"""Workspaces below <home>/work whose process was killed: a try that ends, well or not, removes its own."""
+"""What killed tries left: workspaces below <home>/work, and halves of objects in DVC's stores, under temporary names.
+
+A try that ends, well or not, removes its own.
+"""
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
@@ -24,6 +27,12 @@ def dead(work: Path, clock: Callable[[], float] = time.time) -> list[Path]:
     ]
 
 
+def halves(stores: Iterable[Path], clock: Callable[[], float] = time.time) -> list[Path]:
+    """Files older than a day that a killed push or pull left under DVC's temporary names; what is in S3 has none."""
+    found = [path for store in stores if store.is_dir() for path in store.glob("files/md5/*/.*.tmp")]
+    return sorted(path for path in found if clock() - path.stat().st_mtime > DAY_S)
+
+
 def _cwd(process: psutil.Process) -> str:
     try:
         return process.cwd()
@@ -31,7 +40,10 @@ def _cwd(process: psutil.Process) -> str:
         return ""
 
 
-def drop(folders: list[Path]) -> None:
+def drop(left: list[Path]) -> None:
     """Delete them."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

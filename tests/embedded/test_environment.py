@@ -27,7 +27,7 @@ def test_settings_of_another_airflow_do_not_leak_in(checkout: Path, s: Settings,
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", "cat elsewhere")
     deploy(checkout, s)
     seen = environment.environment(s, checkout, 8123)
-    assert seen["AIRFLOW__CORE__EXECUTOR"] == "tasks.embedded.executor.Executor"
+    assert seen["AIRFLOW__CORE__EXECUTOR"] == "tasks.embedded.executor.LocalExecutor"
     assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD" not in seen
 
 

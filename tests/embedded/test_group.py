@@ -101,3 +101,22 @@ def test_a_process_that_ends_well_is_no_error(tmp_path: Path) -> None:
         started.start("once", [sys.executable, "-c", ""], tmp_path / "log")
         until(lambda: started.code("once") == 0)
         started.check()
+
+
+SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+
+
+def test_what_is_to_live_on_is_started_anew_when_it_was_killed_and_nothing_else_is(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with group() as started:
+        started.start("sleeper", [sys.executable, "-c", SLEEPER], log, again=True)
+        until(lambda: log.is_file() and len(log.read_text().split()) == 1)
+        os.kill(int(log.read_text()), signal.SIGKILL)
+        until(lambda: started.code("sleeper") is not None)
+        started.check()
+        until(lambda: len(log.read_text().split()) == 2)
+        assert started.restarts["sleeper"] == 1
+        started.start("mistaken", [sys.executable, "-c", "raise SystemExit(2)"], tmp_path / "other", again=True)
+        until(lambda: started.code("mistaken") is not None)
+        with pytest.raises(Ended, match="mistaken ended with exit code 2"):
+            started.check()

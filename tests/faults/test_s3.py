@@ -24,8 +24,10 @@ from moto.server import ThreadedMotoServer
 
 from tasks.contracts import file_digest
 from tasks.errors import NoData
+from tasks.gc import tries
 from tasks.ingest import digest, ingest
 from tasks.ingest.landing import list_batches
+from tasks.run.atwork import DAY_S
 from tests.faults.stages import child, ended
 from tests.ingest.land import params, write
 from tests.ingest.test_ingest import FILES, ROWS
@@ -211,10 +213,15 @@ def test_a_push_that_is_killed_leaves_nothing_half_written_and_can_be_done_again
         assert push.stdout is not None
         push.stdout.readline()
         end = time.monotonic() + 60
-        while push.poll() is None and not list(remote.glob("files/md5/*/*.tmp")) and time.monotonic() < end:
+        while push.poll() is None and not list(remote.glob("files/md5/*/.*.tmp")) and time.monotonic() < end:
             time.sleep(0.001)
         push.send_signal(signal.SIGKILL)
     assert halves(remote) == []
+    left = tries.halves([remote], lambda: time.time() + 2 * DAY_S)  # `make gc`, two days later
+    assert tries.halves([remote]) == []  # today it may be at work
+    assert {path for path in remote.rglob("*") if path.name.endswith(".tmp")} == set(left)
+    tries.drop(left)
+    assert not list(remote.rglob("*.tmp"))
     subprocess.run(["dvc", "push", "--quiet"], cwd=folder, check=True)
     assert halves(remote) == []
     assert sum(path.stat().st_size == 40 << 20 for path in remote.glob("files/md5/*/*")) >= 4
