@@ -6,6 +6,7 @@ On the way out DVC only logs what it could not keep, a full disk for one, and ca
 """
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from tasks.contracts import file_digest
 from tasks.errors import NoData
 from tasks.run.failures import Killed
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def bring(repo: Any, targets: Sequence[str]) -> None:
@@ -36,13 +39,13 @@ def bring(repo: Any, targets: Sequence[str]) -> None:
             repo.pull(targets=list(targets))
         except DvcException as error:
             if last:
-                raise NoData(_lacking(targets, str(error))) from error
+                raise NoData(_lacking(repo, targets, str(error))) from error
             continue
         damaged = [path for path, md5 in _named(repo, targets) if not _drop_unless(path, md5)]
         if not damaged:
             return
         print(f"damaged on this machine, brought again: {', '.join(map(str, damaged[:5]))}", flush=True)
-    raise NoData(_lacking(targets, f"{damaged[0]} is not what dvc.lock names"))
+    raise NoData(_lacking(repo, targets, f"{damaged[0]} is not what dvc.lock names"))
 
 
 @contextmanager
@@ -101,9 +104,12 @@ def _contents(repo: Any, targets: Sequence[str]) -> Iterator[str]:
                 yield md5
 
 
-def _lacking(targets: Sequence[str], why: str) -> str:
+def _lacking(repo: Any, targets: Sequence[str], why: str) -> str:
+    root = Path(repo.root_dir)
+    shown = ", ".join(str((root / target).relative_to(root)) for target in targets)
+    reason = " ".join(COLOUR.sub("", why).replace(f"{root}/", "").split())
     return (
-        f"the DVC remote lacks {', '.join(targets)} as dvc.lock names it ({' '.join(why.split())}):"
+        f"the DVC remote lacks {shown} as dvc.lock names it ({reason}):"
         " `dvc push` it from where it was made, or restore the remote from its backup"
     )
 
