@@ -1,8 +1,12 @@
 """A small project with real git and DVC: two modalities, the stages' names of the real one, commands of one line."""
 
+import atexit
 import json
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,26 +68,44 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def create(tmp_path: Path) -> Project:
-    """Make the project below a folder."""
+    """Make the project below a folder: a copy of one that is made once."""
     home, checkout = tmp_path / "home", tmp_path / "checkout"
-    made = Project(
+    shutil.copytree(template() / "home", home, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(template() / "checkout", checkout, symlinks=True)
+    tell(checkout, home)
+    return Project(
         checkout, Settings(home, str(home / "central.git"), str(home / "remote"), home / "cache", f"sqlite:///{home}/m.db")
     )
-    git("init", "--quiet", "--bare", "--initial-branch=main", made.settings.central)
+
+
+def tell(checkout: Path, home: Path) -> None:
+    """Say where cache and remote are."""
+    (checkout / ".dvc/config.local").write_text(
+        f"[cache]\n    dir = {home / 'cache'}\n['remote \"nightloom\"']\n    url = {home / 'remote'}\n"
+    )
+
+
+@cache
+def template() -> Path:
+    """The project that the others are copies of: DVC takes seconds to make one."""
+    folder = Path(tempfile.mkdtemp(prefix="nightloom-project-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    home, checkout = folder / "home", folder / "checkout"
+    central = str(home / "central.git")
+    git("init", "--quiet", "--bare", "--initial-branch=main", central)
     git("init", "--quiet", "--initial-branch=main", str(checkout))
     subprocess.run(["dvc", "init", "--quiet"], cwd=checkout, check=True)
     (checkout / ".gitignore").write_text(
         "/data/1_raw\n/data/2_profiles\n/data/3_manifest\n/data/6_reports\n/data/champion\n/data/anchor\n"
     )
     (checkout / ".dvc/config").write_text("[core]\n    remote = nightloom\n['remote \"nightloom\"']\n    url = nowhere\n")
-    (checkout / "data").mkdir()
-    (checkout / "data/champion").mkdir()
-    subprocess.run(["dvc", "config", "--local", "cache.dir", str(home / "cache")], cwd=checkout, check=True)
-    subprocess.run(["dvc", "remote", "modify", "--local", "nightloom", "url", str(home / "remote")], cwd=checkout, check=True)
+    (checkout / "data/champion").mkdir(parents=True)
+    tell(checkout, home)
     subprocess.run(["dvc", "add", "--quiet", "data/champion"], cwd=checkout, check=True)
     (checkout / "dvc.yaml").write_text(DVC_YAML)
     (checkout / "verdict.json").write_text(json.dumps({"verdict": "promote", "decided_by": "floor", "rows": []}))
     (checkout / "params.yaml").write_text(PARAMS)
     subprocess.run(["dvc", "push", "--quiet", "data/champion"], cwd=checkout, check=True)
+    made = Project(checkout, Settings(home, central, str(home / "remote"), home / "cache", ""))
     made.commit(**{f"data__{name}_json": '{"batches": []}' for name in ("1_raw", "reference", "batches")})
-    return made
+    return folder
