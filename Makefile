@@ -32,8 +32,9 @@ run: $(STAMP) ## one night: land, train, judge, promote; prints what it came to
 up: $(STAMP) ## Airflow and MLflow in the browser, until Ctrl-C
 	@$(BIN)/python -m tasks.embedded up
 
-test: check ## the whole suite, with one night under a real scheduler
-	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not scheduler and not cluster"
+test: check ## the whole suite: units, processes that are killed, nights under a real scheduler, a cluster
+	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not processes and not scheduler and not cluster"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "processes and not scheduler and not cluster"
 	@$(BIN)/python -m pytest $(TESTS) -m scheduler
 	@$(BIN)/python -m pytest $(TESTS) -m cluster
 

@@ -1,0 +1,26 @@
+"""Which tests start processes, stores and repositories of their own, and so take seconds each: marked `processes`."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+PROCESSES = (
+    "central",
+    "dags",
+    "embedded/test_group.py",
+    "erase",
+    "extract/test_brought.py",
+    "faults",
+    "gc",
+    "promote",
+    "reproduce",
+    "run",
+    "test_checkpoint.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(ROOT).as_posix().startswith(PROCESSES):
+            item.add_marker(pytest.mark.processes)
