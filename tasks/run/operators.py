@@ -1,5 +1,6 @@
 """The parts of a run as Airflow tasks: each does its work in a child that dies with it."""
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -115,7 +116,8 @@ class StageStep(Step):
 
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
         """Add what the stage counted."""
-        return {**answer, "work": work}
+        # As text: PostgreSQL keeps JSON with its keys sorted its own way, and dvc.lock's bytes are those of DVC's order.
+        return {**answer, "lock": json.dumps(answer["lock"]), "work": work}
 
 
 class Shares(BaseOperator):
@@ -151,11 +153,15 @@ class Share(StageStep):
         """Add which share."""
         return {**super().request(context), "share": self.share[0], "shares": self.share[1]}
 
+    def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
+        """Say how many partitions were computed: what they are is in the memo."""
+        return answer
+
 
 def fragments(context: Any, stages: Sequence[str]) -> dict[str, Any]:
     """What these stages returned in this run; a stage that did not end well is absent."""
     found = {stage: context["ti"].xcom_pull(task_ids=stage.replace("@", ".")) for stage in stages}
-    return {stage: fragment for stage, fragment in found.items() if fragment}
+    return {stage: {**f, "lock": json.loads(f["lock"])} for stage, f in found.items() if f and "lock" in f}
 
 
 class After(Step):
