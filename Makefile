@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test check reproduce erase gc chaos figures bench-incremental bench-overhead scale lock secrets clean
+.PHONY: help install run up test check reproduce erase gc chaos figures bench-incremental bench-overhead bench-memory scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -33,8 +33,8 @@ up: $(STAMP) ## Airflow and MLflow in the browser, until Ctrl-C
 	@$(BIN)/python -m tasks.embedded up
 
 test: check ## the whole suite: units, processes that are killed, nights under a real scheduler, a cluster
-	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not processes and not scheduler and not cluster"
-	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "processes and not scheduler and not cluster"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not processes and not scheduler and not cluster and not bench"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "processes and not scheduler and not cluster and not bench"
 	@$(BIN)/python -m pytest $(TESTS) -m scheduler
 	@$(BIN)/python -m pytest $(TESTS) -m cluster
 
@@ -61,6 +61,9 @@ figures: $(STAMP) ## the sample scores for three seeds, measured here
 
 bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 samples, then 100 (some twenty minutes)
 	@$(BIN)/python -m tests.bench.incremental --out tests/bench/incremental.json
+
+bench-memory: $(STAMP) ## peak memory of stages at 20,000 and 100,000 samples; draws docs/memory.png
+	@$(BIN)/python -m tests.bench.memory docs/memory.png
 
 bench-overhead: $(STAMP) ## what Airflow and DVC cost over the stages' bare commands
 	@$(BIN)/python -m tests.bench.overhead

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench.incremental import measure
 
-pytestmark = pytest.mark.scheduler
+pytestmark = pytest.mark.bench
 
 
 @pytest.fixture(scope="module")
