@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
 
-from tasks.run.graph import Stage, stages  # noqa: E402
+from tasks.run.graph import Stage, stages, with_upstream  # noqa: E402
 from tasks.run.operators import RETRY, Admit, After, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
 from tasks.run.watch import LandingTrigger  # noqa: E402
@@ -45,19 +45,6 @@ FORM = {
 }
 
 
-def before_admit(rendered: list[Stage]) -> set[str]:
-    """`validate` and all it waits for: what may run before a batch is admitted."""
-    upstream = {stage.name: stage.upstream for stage in rendered}
-    found: set[str] = set()
-    waiting = ["validate"]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(upstream[name])
-    return found
-
-
 def scheduling(stage: Stage) -> dict[str, object]:
     """The stage's `meta.airflow` as Airflow's arguments; times are seconds there."""
     times = {"retry_delay", "execution_timeout"}
@@ -76,7 +63,7 @@ with DAG(
 ) as dag:
     rendered = stages(ROOT, HOME / "graph")
     names = [stage.name for stage in rendered]
-    first = before_admit(rendered)
+    first = with_upstream({stage.name: stage.upstream for stage in rendered}, "validate")  # before a batch is admitted
 
     open_run = OpenRun(task_id="open", queue=CONTROL, graph={stage.name: list(stage.upstream) for stage in rendered})
     tasks = {

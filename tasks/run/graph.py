@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,18 @@ def _resolve(root: Path) -> list[Stage]:
             for stage in repo.index.stages
             if isinstance(stage, PipelineStage)
         ]
+
+
+def with_upstream(upstream: Mapping[str, Sequence[str]], *names: str) -> set[str]:
+    """Stages and all that they wait for, by way of others too; `upstream` says what each waits for."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(upstream[name])
+    return found
 
 
 def check_params(root: Path) -> None:

@@ -109,7 +109,7 @@ class Machine:
     def stages(self, opened: dict[str, Any], only: str = "") -> Night:
         """Run the stages of an opened run one after another; `only` those whose name fits, with what they wait for."""
         rendered = {stage.name: stage.upstream for stage in graph.stages(self.world.checkout)}
-        wanted = _with_upstream(rendered, [name for name in rendered if re.match(only, name)])
+        wanted = graph.with_upstream(rendered, *(name for name in rendered if re.match(only, name)))
         night = Night(opened)
         for name in _in_order(rendered, wanted):
             known = {up: night.fragments[up] for up in rendered[name]}
@@ -138,16 +138,6 @@ def children_cpu_s() -> float:
     """CPU seconds of the processes that this one waited for, and of those that they waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _with_upstream(rendered: Mapping[str, Sequence[str]], names: list[str]) -> set[str]:
-    found: set[str] = set()
-    while names:
-        name = names.pop()
-        if name not in found:
-            found.add(name)
-            names.extend(rendered[name])
-    return found
 
 
 def _in_order(rendered: Mapping[str, Sequence[str]], wanted: set[str]) -> list[str]:

@@ -17,6 +17,17 @@ from tasks.run.git import git
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORDS = {"reader": "canary-reader-0123456789", "writer": "canary-writer-0123456789"}
 
+# What central's hook refuses, however it is asked.
+FORGETTING = pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--force", "HEAD:refs/tags/v1"], "a tag is written once: refs/tags/v1"),
+        (["--delete", "refs/tags/v1"], "a tag is written once: refs/tags/v1"),
+        (["--force", "HEAD:refs/heads/nightly"], "nightly only moves on"),
+        (["--delete", "refs/heads/nightly"], "nightly cannot be deleted"),
+    ],
+)
+
 
 @dataclass(frozen=True)
 class Served:

@@ -16,7 +16,7 @@ import pytest
 from tasks.central.body import Broken, TooLarge, blocks
 from tasks.central.repository import create_central
 from tasks.run.git import Denied, GitFailed, compare_and_set, create_ref, git
-from tests.central.conftest import PASSWORDS, Served, environment
+from tests.central.conftest import FORGETTING, PASSWORDS, Served, environment
 
 
 def head(repository: Path, ref: str = "HEAD") -> str:
@@ -90,15 +90,7 @@ def test_moving_nightly_is_compare_and_set_over_http(served: Served, monkeypatch
     assert head(served.repository, ref) == one
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (["--force", "HEAD:refs/tags/v1"], "a tag is written once: refs/tags/v1"),
-        (["--delete", "refs/tags/v1"], "a tag is written once: refs/tags/v1"),
-        (["--force", "HEAD:refs/heads/nightly"], "nightly only moves on"),
-        (["--delete", "refs/heads/nightly"], "nightly cannot be deleted"),
-    ],
-)
+@FORGETTING
 def test_what_was_written_stays(served: Served, monkeypatch: pytest.MonkeyPatch, words: list[str], why: str) -> None:
     served.login(monkeypatch, "writer")
     git("push", served.central, "HEAD:refs/tags/v1", "HEAD:refs/heads/nightly", cwd=served.checkout)

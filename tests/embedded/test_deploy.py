@@ -8,6 +8,7 @@ from tasks.embedded.deploy import bring_back, create_central, deploy
 from tasks.errors import Refused
 from tasks.run.git import GitFailed, git
 from tasks.run.settings import Settings, settings
+from tests.central.conftest import FORGETTING
 from tests.embedded.conftest import commit
 
 
@@ -58,15 +59,7 @@ def test_a_central_of_somebody_else_is_not_touched(checkout: Path, monkeypatch: 
         deploy(checkout, settings())
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (["--force", "HEAD:refs/tags/v1"], "a tag is written once: refs/tags/v1"),
-        (["--delete", "refs/tags/v1"], "a tag is written once: refs/tags/v1"),
-        (["--force", "HEAD:refs/heads/nightly"], "nightly only moves on"),
-        (["--delete", "refs/heads/nightly"], "nightly cannot be deleted"),
-    ],
-)
+@FORGETTING
 def test_central_refuses_to_forget(checkout: Path, s: Settings, words: list[str], why: str) -> None:
     assert create_central(Path(s.central))
     assert not create_central(Path(s.central))

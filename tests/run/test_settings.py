@@ -24,7 +24,7 @@ def nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ("given", "meant"),
     [
         ("central.git", "{here}/central.git"),
-        ("../shared/central.git", "{here}/../shared/central.git"),
+        ("../elsewhere/central.git", "{here}/../elsewhere/central.git"),
         ("/srv/central.git", "/srv/central.git"),
         ("https://git.example.org/central.git", "https://git.example.org/central.git"),
         ("ssh://git@example.org/central.git", "ssh://git@example.org/central.git"),
