@@ -11,6 +11,7 @@ from typing import Any
 from tasks import params as parameters
 from tasks.contracts import INDEX, REFERENCE, REPORTS, read_json, write_json
 from tasks.errors import Refused
+from tasks.reproduce.compare import recorded
 from tasks.run.admit import bring, ledger
 from tasks.run.failures import check
 from tasks.run.git import git
@@ -136,20 +137,10 @@ def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> N
 def _work(folder: Path, outcome: str, fragments: Mapping[str, Fragment]) -> dict[str, dict[str, int]]:
     """What each stage counted when it last ran: now, or in the run that `dvc.lock` has its entry from."""
     parents = git("log", "-1", "--format=%P", cwd=folder).split()
-    before = _trailers(git("log", "-1", "--format=%B", parents[0], cwd=folder)) if parents else {}
+    before = recorded(git("log", "-1", "--format=%B", parents[0], cwd=folder)) if parents else {}
     if outcome != "judged":  # dvc.lock stays, and so does the work behind it
         return before
     return {name: dict(f["work"]) if f["work"] else before.get(name, {}) for name, f in fragments.items()}
-
-
-def _trailers(message: str) -> dict[str, dict[str, int]]:
-    """The `Work: <stage> decoded=… steps=…` lines of a closed run's message."""
-    found = {}
-    for line in message.splitlines():
-        if line.startswith("Work: "):
-            name, *pairs = line.removeprefix("Work: ").split()
-            found[name] = {key: int(number) for key, number in (pair.split("=") for pair in pairs)}
-    return found
 
 
 def _commit(folder: Path, opened: Mapping[str, Any], message: str) -> str:
