@@ -28,7 +28,8 @@ class Clone:
 
     def call(self, *words: str) -> tuple[int, str]:
         """Run `python -m words` in the clone; exit code and output."""
-        environment = {**os.environ, "NIGHTLOOM_PORT": str(self.port), "HOME": str(self.folder.parent)}
+        ports = {"NIGHTLOOM_PORT": str(self.port), "NIGHTLOOM_MLFLOW_PORT": str(self.port + 1)}
+        environment = {**os.environ, **ports, "HOME": str(self.folder.parent)}
         done = subprocess.run(
             [sys.executable, "-m", *words],
             cwd=self.folder,
@@ -72,6 +73,7 @@ def test_first_night_promotes_a_fused_model(clone: Clone) -> None:
     code, output = clone.call("tasks.embedded", "run")
     assert code == 0
     assert "fused-model@v1.0.0 reigns as champion number 1" in output
+    assert f"Airflow on port {clone.port}, MLflow on port {clone.port + 1}" in output
     started = order(output, "running")
     fitting = [started.index(task) for task in started if task.startswith(("pretrain", "extract", "train"))]
     assert started.index("admit") < min(fitting)

@@ -39,7 +39,7 @@ def run(root: Path) -> int:
     s = settings()
     commit = preflight.check_checkout(root)
     with preflight.only_one(s.home, "make run"):
-        port = preflight.port("NIGHTLOOM_PORT")
+        port, mlflow_port = preflight.port("NIGHTLOOM_PORT"), preflight.named_port("NIGHTLOOM_MLFLOW_PORT")
         prepare(root, s)
         say(land_next(root, commit, s))
         with Group(environment.environment(s, root, port), cwd=s.home / "deployed") as group:
@@ -50,7 +50,7 @@ def run(root: Path) -> int:
         for note in notes:
             say(note)
         if not night.nothing:
-            say(look_further(night, port, preflight.PORTS["NIGHTLOOM_MLFLOW_PORT"]))
+            say(look_further(night, port, mlflow_port))
         return 0 if night.done else 1
 
 

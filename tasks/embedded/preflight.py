@@ -87,14 +87,24 @@ def port(variable: str) -> int:
         WrongValue: it is no port number.
         Refused: something else listens there.
     """
-    text = os.environ.get(variable, str(PORTS[variable]))
-    if not text.isdigit() or not 1024 <= int(text) <= 65535:
-        raise WrongValue(f"{variable} must be a port, 1024 to 65535, got {text!r}")
+    number = named_port(variable)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just given back is free
         try:
-            probe.bind(("127.0.0.1", int(text)))
+            probe.bind(("127.0.0.1", number))
         except OSError as error:
-            other = f"{variable}={int(text) + 1} make run"
-            raise Refused(f"port {text} on 127.0.0.1 is taken by another program; choose another one: `{other}`") from error
+            other = f"{variable}={number + 1} make run"
+            raise Refused(f"port {number} on 127.0.0.1 is taken by another program; choose another one: `{other}`") from error
+    return number
+
+
+def named_port(variable: str) -> int:
+    """The port that a variable names, free or not.
+
+    Raises:
+        WrongValue: it is no port number.
+    """
+    text = os.environ.get(variable, str(PORTS[variable]))
+    if not text.isdigit() or not 1024 <= int(text) <= 65535:
+        raise WrongValue(f"{variable} must be a port, 1024 to 65535, got {text!r}")
     return int(text)

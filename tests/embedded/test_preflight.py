@@ -80,6 +80,7 @@ def test_a_taken_port_is_named_with_the_way_to_another(monkeypatch: pytest.Monke
         )
         with pytest.raises(Refused, match=refusal):
             preflight.port("NIGHTLOOM_PORT")
+        assert preflight.named_port("NIGHTLOOM_PORT") == number
         assert preflight.listens(number)
     assert preflight.port("NIGHTLOOM_PORT") == number
     assert not preflight.listens(number)
