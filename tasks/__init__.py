@@ -16,6 +16,16 @@
     measure    latency and size                                                                                 (task)
     promote    two tags, one push; mirror in MLflow                                                             (task)
 
+What several of them use lies beside the folders:
+
+    paths, files, tables     where files lie; whole or not there, JSON, digests; Parquet
+    raw, events, splits      the index and its partitions; what became known afterwards; train, validation, test
+    features, memo           token features; results that a runner brought
+    checkpoint, steady       training that goes on where it was cut off; the same bits every time
+    bundle, measures         a model, whole; what scores are made of
+    params, schema           params.yaml, checked
+    stage, errors            the door of every stage; every known mistake
+
 A stage is `python -m tasks.<stage> [modality]`: its outs depend on its declared deps and params alone. A task touches the
 world and is keyed by run or content, so that twice is once.
 """

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import Features, read_json
 from tasks.errors import ContractBroken, NoData, UnknownName
 from tasks.extract import Loaded, load_encoder
+from tasks.features import Features
+from tasks.files import read_json
 from tasks.params import KINDS, NAME
 from tasks.train import Candidate, load_candidate
 from tasks.train.neural import Probabilities

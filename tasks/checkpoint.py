@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from tasks.contracts import MEMO, write_bytes
 from tasks.errors import ContractBroken
+from tasks.files import write_bytes
+from tasks.paths import CHECKPOINTS
 
-FOLDER = MEMO / "checkpoint"
 KEPT = "kept"  # the best weights so far
 Tensors = dict[str, Tensor]
 
@@ -53,7 +53,7 @@ class Checkpoint:
             training: what is saved and restored.
             identity: a digest of all that the training depends on (see `digest`); asked only where checkpoints are kept.
         """
-        self.path = FOLDER / f"{name}.safetensors" if FOLDER.is_dir() else None
+        self.path = CHECKPOINTS / f"{name}.safetensors" if CHECKPOINTS.is_dir() else None
         self._name, self._training = name, training
         self._identity = identity() if self.path else ""
 

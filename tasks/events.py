@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tasks.contracts import WITHDRAWN, Batch, read_events
 from tasks.params import Params
+from tasks.raw import WITHDRAWN, Batch, read_events
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tasks.contracts import Batch, read_samples
 from tasks.errors import ContractBroken
 from tasks.events import fold
 from tasks.params import Params, Split
+from tasks.raw import Batch, read_samples
 
 PARTS = ("train", "val", "test")
 NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by

@@ -5,22 +5,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks.contracts import (
-    ENCODERS,
-    FEATURES,
-    MANIFEST,
-    Batch,
-    Features,
-    Partition,
-    file_digest,
-    read_features,
-    read_sample_ids,
-    write_bytes,
-    write_features,
-    write_index,
-    write_json,
-    write_parquet,
-)
+from tasks.features import Features, read_features, read_sample_ids, write_features
+from tasks.files import file_digest, write_bytes, write_json
+from tasks.paths import ENCODERS, FEATURES, MANIFEST
+from tasks.raw import Batch, Partition, write_index
+from tasks.tables import write_parquet
 
 KINDS = {"audio": "audio", "image": "image", "text": "text"}
 SPLITS = ("train", "val", "test")

@@ -9,9 +9,11 @@ import pytest
 
 import tasks.bundle
 from tasks.bundle import Bundle
-from tasks.contracts import BUNDLE, FEATURES, read_features, read_json, write_json
 from tasks.errors import ContractBroken, NoData, UnknownName
+from tasks.features import read_features
+from tasks.files import read_json, write_json
 from tasks.params import load
+from tasks.paths import BUNDLE, FEATURES
 from tasks.select.assemble import assemble
 from tasks.train.__main__ import train
 from tests.planted import Decoder, plant

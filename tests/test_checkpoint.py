@@ -13,8 +13,9 @@ import torch
 import yaml
 from torch import nn
 
-from tasks.checkpoint import FOLDER, Checkpoint, Training, digest
-from tasks.contracts import CANDIDATES, ENCODERS, folder_digest
+from tasks.checkpoint import Checkpoint, Training, digest
+from tasks.files import folder_digest
+from tasks.paths import CANDIDATES, CHECKPOINTS, ENCODERS
 from tasks.pretrain.__main__ import pretrain
 from tasks.train.__main__ import train
 from tests.extract.raw import rows, write_params, write_raw
@@ -57,7 +58,7 @@ def test_a_training_killed_again_and_again_ends_in_the_same_bytes(case, tmp_path
     wanted = folder_digest(out)
     shutil.rmtree(out)
 
-    FOLDER.mkdir(parents=True)
+    CHECKPOINTS.mkdir(parents=True)
     printed = run(stage, argument, times=5, seed=sorted(CASES).index(case))
 
     assert folder_digest(out) == wanted
@@ -75,14 +76,14 @@ def cut(tmp_path, monkeypatch, capsys):
     train("mean")
     wanted = folder_digest(CANDIDATES / "mean")
     shutil.rmtree(CANDIDATES)
-    FOLDER.mkdir(parents=True)
+    CHECKPOINTS.mkdir(parents=True)
     saved = Checkpoint.save
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "save", lambda *a: saved(*a) or (a[1]["epoch"] == 3 and cut_off()))
         with pytest.raises(KeyboardInterrupt):
             train("mean")
     capsys.readouterr()
-    return wanted, FOLDER / "mean.safetensors"
+    return wanted, CHECKPOINTS / "mean.safetensors"
 
 
 def cut_off():
@@ -128,7 +129,7 @@ def test_another_trainings_checkpoint_is_told_and_left_alone(cut, change, capsys
     train("mean")
     assert "is of another training; starts afresh" in capsys.readouterr().out
     found = folder_digest(CANDIDATES / "mean")
-    shutil.rmtree(FOLDER)
+    shutil.rmtree(CHECKPOINTS)
     train("mean")
     assert folder_digest(CANDIDATES / "mean") == found
 
@@ -150,10 +151,10 @@ def test_another_candidates_checkpoint_is_not_taken(cut, capsys):
 def test_candidates_that_were_done_are_not_fitted_again(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     plant(epochs=4)
-    FOLDER.mkdir(parents=True)
+    CHECKPOINTS.mkdir(parents=True)
     train("plain")
     wanted = folder_digest(CANDIDATES / "plain")
-    (FOLDER / "alone-text.safetensors").unlink()
+    (CHECKPOINTS / "alone-text.safetensors").unlink()
     taken = []
     stepped = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a: taken.append(1) or stepped(self, *a))
@@ -173,7 +174,7 @@ def test_without_the_folder_nothing_is_kept(tmp_path, monkeypatch):
 
 def test_all_that_moves_is_restored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    FOLDER.mkdir(parents=True)
+    CHECKPOINTS.mkdir(parents=True)
 
     def training() -> Training:
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))

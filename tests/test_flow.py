@@ -1,8 +1,9 @@
-"""The layout keeps its promises: stages declare the code they import, order is the order of the flow, outs are outs."""
+"""The layout keeps its promises: stages declare the code that they import, order is the order of the flow, outs are outs."""
 
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,14 @@ STAGES = resolved()
 KINDS = {name: body["kind"] for name, body in yaml.safe_load(Path("params.yaml").read_text())["modalities"].items()}
 
 
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def imported(file: Path, kinds: set[str]) -> Iterator[str]:
     """The modules below tasks/ that a file imports, at its top or later; `tasks.profile.{kind}` stands for each kind."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tasks"):
             yield str(node.module)
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -50,6 +56,7 @@ def file_of(module: str) -> list[Path]:
     return [f for f in [*files, path.with_suffix(".py"), path / "__init__.py"] if f.is_file()]
 
 
+@cache
 def closure(stage: str) -> set[Path]:
     found = re.search(r"python -m (\S+)(?: (\S+))?$", STAGES[stage]["cmd"])
     assert found
@@ -71,6 +78,13 @@ def test_a_stage_declares_all_the_code_it_imports(stage: str) -> None:
     undeclared = [f for f in closure(stage) if not any(dep == f or dep in f.parents for dep in declared)]
     assert undeclared == []
     assert Path("requirements.lock") in declared
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_no_code_that_it_does_not_import(stage: str) -> None:
+    declared = [Path(dep) for dep in STAGES[stage]["deps"] if dep.startswith("tasks/")]
+    unused = [dep for dep in declared if not any(dep == f or dep in f.parents for f in closure(stage))]
+    assert unused == []
 
 
 @pytest.mark.parametrize("stage", ORDER)

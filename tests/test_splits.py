@@ -3,9 +3,11 @@ import pandas as pd
 import pytest
 
 from tasks import splits
-from tasks.contracts import Batch, Partition, file_digest, write_parquet
 from tasks.errors import ContractBroken
+from tasks.files import file_digest
 from tasks.params import Split, check
+from tasks.raw import Batch, Partition
+from tasks.tables import write_parquet
 
 
 def table(n=400, group=lambda i: f"g{i // 4}", split=lambda i: "", timestamp=lambda i: np.nan, label=lambda i: "ab"[i % 2]):

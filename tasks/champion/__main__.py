@@ -10,11 +10,13 @@ import pyarrow as pa
 
 from tasks.bundle import Bundle
 from tasks.champion.features import features_for
-from tasks.contracts import ANCHOR, CHAMPION, REPORTS, folder_digest, probability_columns, write_parquet
 from tasks.errors import NoData
+from tasks.files import folder_digest
 from tasks.params import load
+from tasks.paths import ANCHOR, CHAMPION, REPORTS
 from tasks.stage import count, enter
 from tasks.steady import steady
+from tasks.tables import probability_columns, write_parquet
 from tasks.train.inputs import read_classes, read_samples_of
 
 WHO = {"champion": CHAMPION, "anchor": ANCHOR}

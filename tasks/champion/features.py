@@ -8,19 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.bundle import Bundle
-from tasks.contracts import (
-    ENCODERS,
-    FEATURES,
-    Batch,
-    Features,
-    Partition,
-    folder_digest,
-    partitions,
-    read_index,
-    read_partition,
-    read_sample_ids,
-)
 from tasks.errors import ContractBroken
+from tasks.features import Features, read_sample_ids
+from tasks.files import folder_digest
+from tasks.paths import ENCODERS, FEATURES
+from tasks.raw import Batch, Partition, partitions, read_index, read_partition
 from tasks.train.inputs import aligned, assembled
 
 

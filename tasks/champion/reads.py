@@ -8,7 +8,7 @@ import json
 
 from tasks.bundle import Bundle
 from tasks.champion.features import holding, to_encode
-from tasks.contracts import ANCHOR, CHAMPION, RAW
+from tasks.paths import ANCHOR, CHAMPION, RAW
 from tasks.stage import enter
 from tasks.train.inputs import read_samples_of
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from tasks.contracts import write_bytes
 from tasks.embedded.group import Group, tail
 from tasks.embedded.rest import Rest, Unreachable
 from tasks.errors import TasksError
+from tasks.files import write_bytes
 from tasks.run.settings import Settings
 
 WAIT_S = 180  # for Airflow to answer, then for the DAG to be read

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from tasks.contracts import write_bytes
 from tasks.embedded.sample import landing_of
+from tasks.files import write_bytes
 from tasks.run.settings import Settings
 
 USER = "nightloom"

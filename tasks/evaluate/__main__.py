@@ -7,13 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.contracts import CANDIDATES, REPORTS, new_folder, probability_columns, read_json, write_json, write_parquet
 from tasks.errors import ContractBroken
 from tasks.evaluate.pictures import draw_confusion, draw_scores
 from tasks.evaluate.scores import Judged, Sureness, report
+from tasks.files import new_folder, read_json, write_json
 from tasks.params import load
+from tasks.paths import CANDIDATES, REPORTS
 from tasks.stage import count, enter
 from tasks.steady import steady
+from tasks.tables import probability_columns, write_parquet
 from tasks.train import load_candidate
 from tasks.train.inputs import UNLABELLED, Inputs, present, read_classes, read_inputs
 from tasks.train.neural import Probabilities

@@ -24,8 +24,9 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as dump_weights
 from torch import nn
 
-from tasks.contracts import Features, read_json, write_bytes, write_json
 from tasks.errors import ContractBroken, NoData
+from tasks.features import Features
+from tasks.files import read_json, write_bytes, write_json
 from tasks.params import KINDS
 from tasks.profile import kind_module
 

@@ -4,18 +4,12 @@ import argparse
 from functools import partial
 
 from tasks import params as parameters
-from tasks.contracts import (
-    ENCODERS,
-    FEATURES,
-    brought,
-    check_features,
-    new_folder,
-    partitions,
-    read_index,
-    read_partition,
-    write_features,
-)
 from tasks.extract import load_encoder
+from tasks.features import check_features, write_features
+from tasks.files import new_folder
+from tasks.memo import brought
+from tasks.paths import ENCODERS, FEATURES
+from tasks.raw import partitions, read_index, read_partition
 from tasks.stage import count, enter
 from tasks.steady import steady
 
@@ -24,7 +18,7 @@ def extract(modality: str) -> None:
     """Write data/4_features/<modality>/: a safetensors file per raw partition, rows in its order.
 
     Each depends on its partition's content and the encoder. Those that were brought are taken as they are
-    (`tasks.contracts.brought`), and their raw partitions are not read. One partition at a time is in memory.
+    (`tasks.memo.brought`), and their raw partitions are not read. One partition at a time is in memory.
 
     Raises:
         NoData: nothing has landed, or there is no encoder.
@@ -36,7 +30,7 @@ def extract(modality: str) -> None:
     with new_folder(FEATURES / modality) as folder, steady(params.threads):
         for _, partition in partitions(read_index(), modality):
             name = f"{partition.stem}.safetensors"
-            check = partial(check_features, partition=partition, shape=encoder.shape)
+            check = partial(check_features, raw=partition.md5, rows=partition.rows, shape=encoder.shape)
             if brought(FEATURES / modality / name, folder / name, check):
                 taken += partition.rows
                 continue

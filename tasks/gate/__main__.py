@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import BUNDLE, INDEX, REPORTS, file_digest, folder_digest, read_json, write_json
 from tasks.errors import ContractBroken, NoData
+from tasks.files import file_digest, folder_digest, read_json, write_json
 from tasks.gate.evidence import gather
 from tasks.gate.verdict import decide, judged
 from tasks.params import load
+from tasks.paths import BUNDLE, INDEX, REPORTS
 from tasks.stage import count, enter
 
 REGISTRY = Path("data/registry.json")

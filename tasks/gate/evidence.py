@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts import MANIFEST, REPORTS, read_json, read_probabilities
 from tasks.errors import NoData
+from tasks.files import read_json
 from tasks.measures import Interval, Tally, interval, tally
 from tasks.params import Gate, Params, keyed_seed
+from tasks.paths import MANIFEST, REPORTS
+from tasks.tables import read_probabilities
 
 
 @dataclass(frozen=True)

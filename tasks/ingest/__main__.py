@@ -6,13 +6,13 @@ of samples becomes the reference. Batches that are known by content are passed o
 
 import sys
 
-from tasks import contracts
-from tasks.contracts import Batch
 from tasks.errors import ContractBroken, NoData, TasksError
 from tasks.ingest import changed, digest, ingest
 from tasks.ingest.erased import ERASED, read_erased
 from tasks.ingest.landing import look
 from tasks.params import load
+from tasks.paths import RAW, REFERENCE
+from tasks.raw import Batch, read_index, write_index
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
             if _is_known(landed.name, digest(landed, params), batches):
                 print(f"{landed.name}: known")
                 continue
-            done = ingest(landed, params, contracts.RAW, read_erased(ERASED))
+            done = ingest(landed, params, RAW, read_erased(ERASED))
         except ContractBroken as mistake:
             refused += 1
             print(f"{landed.name}: refused: {mistake}", file=sys.stderr)
@@ -45,7 +45,7 @@ def main() -> None:
 
 def _known() -> list[Batch]:
     try:
-        return contracts.read_index()
+        return read_index()
     except NoData:
         return []
 
@@ -60,12 +60,12 @@ def _is_known(name: str, digest: str, batches: list[Batch]) -> bool:
 
 
 def _record(batches: list[Batch]) -> None:
-    contracts.write_index(batches)
+    write_index(batches)
     try:
-        contracts.read_index(contracts.REFERENCE)
+        read_index(REFERENCE)
     except NoData:
         first = [batch for batch in batches if batch.of_samples][:1]
-        contracts.write_index(first, contracts.REFERENCE)
+        write_index(first, REFERENCE)
 
 
 if __name__ == "__main__":

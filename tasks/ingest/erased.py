@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.contracts import read_json, write_json
+from tasks.files import read_json, write_json
 
 ERASED = Path("data/erased.json")
 REASON = "this sample was erased; it is not taken again"

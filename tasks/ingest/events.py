@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.contracts import WITHDRAWN
 from tasks.ingest.landing import EVENTS, Landed
 from tasks.ingest.names import id_problem
 from tasks.ingest.samples import others
 from tasks.ingest.table import CELL, Line, Table
 from tasks.params import Params
+from tasks.raw import WITHDRAWN
 
 COLUMNS = ("sample_id", "event", "value")
 SHOWN = 1000  # characters kept of a cell that was too long

@@ -17,7 +17,7 @@ OURS = frozenset({"batch", "row", "sample_id", "group", "split", "timestamp", "r
 
 
 def schema(columns: tuple[str, ...], params: Params) -> pa.Schema:
-    """The columns of a batch's sample table (see `contracts.read_samples`)."""
+    """The columns of a batch's sample table (see `tasks.raw.read_samples`)."""
     text = pa.string()
     fields = [("row", pa.int64()), ("sample_id", text), ("group", text), ("split", text), ("timestamp", pa.float64())]
     fields += [(target, text) for target in params.targets]

@@ -12,8 +12,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tasks.contracts import INDEX, RAW, Batch, Partition, read_index, read_partition
 from tasks.errors import NoData
+from tasks.paths import INDEX, RAW
+from tasks.raw import Batch, Partition, read_index, read_partition
 
 SAMPLES = 100
 ROWS = {

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from tasks.contracts import BUNDLE
 from tasks.errors import TasksError
 from tasks.measure import measure, raw_samples
+from tasks.paths import BUNDLE
 
 
 def main() -> None:

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks import params as parameters
-from tasks.contracts import ENCODERS, REFERENCE, Batch, new_folder, partitions, read_index, read_partition
 from tasks.errors import ContractBroken
 from tasks.extract import Card, network_module, save_encoder
+from tasks.files import new_folder
 from tasks.params import Modality
+from tasks.paths import ENCODERS, REFERENCE
 from tasks.pretrain.fit import fit
 from tasks.profile import kind_module
+from tasks.raw import Batch, partitions, read_index, read_partition
 from tasks.splits import classes, training_rows
 from tasks.stage import count, enter
 from tasks.steady import steady

@@ -11,26 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks import params as parameters
-from tasks.contracts import (
-    PROFILES,
-    Partition,
-    brought,
-    check_profile,
-    new_folder,
-    partitions,
-    read_index,
-    read_partition,
-    write_profile,
-)
 from tasks.errors import ContractBroken
+from tasks.files import new_folder
+from tasks.memo import brought
+from tasks.paths import PROFILES
 from tasks.profile import kind_module, schema
+from tasks.profile.partition import check_profile, write_profile
+from tasks.raw import Partition, partitions, read_index, read_partition
 from tasks.stage import count, enter
 
 
 def profile(modality: str) -> None:
     """Write data/2_profiles/<modality>/: a Parquet file per raw partition, a row per raw row, in its order.
 
-    Each depends on its partition's content alone. Those that were brought are taken as they are (`tasks.contracts.brought`),
+    Each depends on its partition's content alone. Those that were brought are taken as they are (`tasks.memo.brought`),
     and their raw partitions are not read. One partition at a time is in memory.
 
     Raises:
@@ -43,7 +37,7 @@ def profile(modality: str) -> None:
     with new_folder(PROFILES / modality) as folder:
         for _, partition in partitions(read_index(), modality):
             name = f"{partition.stem}.parquet"
-            check = partial(check_profile, partition=partition, schema=schema(kind))
+            check = partial(check_profile, raw=partition.md5, rows=partition.rows, schema=schema(kind))
             if brought(PROFILES / modality / name, folder / name, check):
                 taken += partition.rows
                 continue

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from packaging.version import Version
 
-from tasks.contracts import read_json
+from tasks.files import read_json
 from tasks.run.git import GitFailed, GitKilled, git
 
 CODE = ("tasks", "dvc.yaml", "requirements.lock")

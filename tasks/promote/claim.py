@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import BUNDLE, INDEX, REPORTS, file_digest, folder_digest, read_json
 from tasks.errors import ContractBroken, Refused
+from tasks.files import file_digest, folder_digest, read_json
+from tasks.paths import BUNDLE, INDEX, REPORTS
 from tasks.run import intact, lock
 
 VERDICT = REPORTS / "verdict.json"

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import BUNDLE
+from tasks.paths import BUNDLE
 from tasks.promote import registry
 from tasks.promote.claim import pull
 from tasks.promote.registry import MODEL, Tag

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import BUNDLE, CHAMPION
 from tasks.errors import Overtaken, Refused, WrongValue
+from tasks.paths import BUNDLE, CHAMPION
 from tasks.promote import registry
 from tasks.promote.announce import announce, next_date_s, one_line, tag_object
 from tasks.promote.bump import FIRST, bump, level

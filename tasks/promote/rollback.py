@@ -5,8 +5,8 @@ from typing import Any
 
 from packaging.version import Version
 
-from tasks.contracts import BUNDLE
 from tasks.errors import Refused, WrongValue
+from tasks.paths import BUNDLE
 from tasks.promote import registry
 from tasks.promote.announce import announce, next_date_s, one_line, tag_object
 from tasks.promote.claim import pull

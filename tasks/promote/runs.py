@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tasks.contracts import REPORTS
+from tasks.paths import REPORTS
 from tasks.promote.tracking import connect, find_or_create_run
 from tasks.run.git import git
 from tasks.run.settings import Settings

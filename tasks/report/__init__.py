@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.contracts import write_bytes
+from tasks.files import write_bytes
 from tasks.report import facts
 
 PAGE = "index.html"

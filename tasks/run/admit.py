@@ -6,8 +6,9 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import MANIFEST, read_json
 from tasks.errors import ContractBroken
+from tasks.files import read_json
+from tasks.paths import MANIFEST
 from tasks.run import graph, intact, lock
 from tasks.run.git import git
 from tasks.run.open import run_ref

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.contracts import CHECKPOINTS
+from tasks.paths import CHECKPOINTS
 from tasks.run.memo import Memo
 
 POLL_S = 2.0

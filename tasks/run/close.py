@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks import params as parameters
-from tasks.contracts import INDEX, REFERENCE, REPORTS, read_json, write_json
 from tasks.errors import Refused
+from tasks.files import read_json, write_json
+from tasks.paths import INDEX, REFERENCE, REPORTS
 from tasks.reproduce.compare import recorded
 from tasks.run.admit import bring, ledger
 from tasks.run.failures import check

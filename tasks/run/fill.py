@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import INDEX, RAW, Batch, Partition, file_digest, read_index, write_index
+from tasks.files import file_digest
+from tasks.paths import INDEX, RAW
+from tasks.raw import Batch, Partition, read_index, write_index
 from tasks.run import lock
 from tasks.run.child import scrubbed_environment
 from tasks.run.failures import Killed, check

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import file_digest
 from tasks.errors import NoData
+from tasks.files import file_digest
 from tasks.run.failures import Killed
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

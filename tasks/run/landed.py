@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import INDEX, RAW, Batch, write_index, write_json
-from tasks.contracts import read_index as read_batches
 from tasks.errors import ContractBroken, NoData, UnknownName
+from tasks.files import write_json
 from tasks.params import Params
+from tasks.paths import INDEX, RAW
+from tasks.raw import Batch, write_index
+from tasks.raw import read_index as read_batches
 from tasks.run import intact
 from tasks.run.settings import Settings
 

@@ -4,8 +4,8 @@ from contextlib import chdir
 from typing import Any
 
 from tasks import params as parameters
-from tasks.contracts import BUNDLE, RAW
 from tasks.measure import measure, raw_samples, sources
+from tasks.paths import BUNDLE, RAW
 from tasks.run import lock
 from tasks.run.admit import bring
 from tasks.run.settings import Settings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import read_json
+from tasks.files import read_json
 from tasks.promote import registry
 from tasks.run.git import compare_and_set, git, resolve
 from tasks.run.open import NIGHTLY

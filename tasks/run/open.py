@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from tasks import params as parameters
-from tasks.contracts import write_json
 from tasks.errors import Refused, TasksError, WrongValue
+from tasks.files import write_json
 from tasks.promote import registry
 from tasks.run import graph, pins
 from tasks.run.git import create_ref, git, resolve

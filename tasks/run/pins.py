@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import BUNDLE, write_json
+from tasks.files import write_json
+from tasks.paths import BUNDLE
 from tasks.promote import registry
 from tasks.run.git import git
 from tasks.run.settings import Settings

@@ -5,7 +5,8 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import CANDIDATES, ENCODERS, MANIFEST, REPORTS, read_json
+from tasks.files import read_json
+from tasks.paths import CANDIDATES, ENCODERS, MANIFEST, REPORTS
 from tasks.run import lock
 from tasks.run.admit import bring, page_folder
 from tasks.run.settings import Settings

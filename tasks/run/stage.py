@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tasks.contracts import INDEX, RAW, Partition, partitions, read_index
+from tasks.paths import INDEX, RAW
+from tasks.raw import Partition, partitions, read_index
 from tasks.run import graph, intact, lock
 from tasks.run.checkpoints import carried
 from tasks.run.child import scrubbed, scrubbed_environment

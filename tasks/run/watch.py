@@ -36,8 +36,8 @@ class LandingTrigger(BaseEventTrigger):
 def unseen(root: Path) -> list[str]:
     """Names of complete batches that are new or changed since the last call; none when the landing zone does not answer."""
     from tasks import params  # not at the top: the DAG file imports this module, and must parse fast
-    from tasks.contracts import write_json
     from tasks.errors import TasksError
+    from tasks.files import write_json
     from tasks.ingest.landing import look, stamp
     from tasks.run.landed import landing_of
 

@@ -9,13 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts import BUNDLE, CANDIDATES, MANIFEST, REPORTS, read_json, read_probabilities, write_json
 from tasks.errors import ContractBroken, NoData
+from tasks.files import read_json, write_json
 from tasks.measures import tally
 from tasks.params import Params, load
+from tasks.paths import BUNDLE, CANDIDATES, MANIFEST, REPORTS
 from tasks.select.assemble import assemble
 from tasks.select.rule import RULE, Judged, choose
 from tasks.stage import count, enter
+from tasks.tables import read_probabilities
 
 
 def select() -> None:

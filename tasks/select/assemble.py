@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import ENCODERS, new_folder, write_json
 from tasks.errors import NoData
+from tasks.files import new_folder, write_json
 from tasks.params import Params
+from tasks.paths import ENCODERS
 
 KEPT = ("candidate.json", "weights.safetensors")  # not scores.parquet: a bundle holds no samples
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from tasks.contracts import Features
+from tasks.features import Features
 from tasks.train.card import Card, read_card
 from tasks.train.late import Late
 from tasks.train.logistic import Logistic

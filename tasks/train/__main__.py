@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.contracts import CANDIDATES, new_folder, probability_columns, write_parquet
 from tasks.errors import UnknownName
+from tasks.files import new_folder
 from tasks.params import load
+from tasks.paths import CANDIDATES
 from tasks.stage import count, enter
 from tasks.steady import steady
+from tasks.tables import probability_columns, write_parquet
 from tasks.train import Candidate
 from tasks.train.fit import Task, fit
 from tasks.train.fusions import FUSIONS

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from tasks.contracts import read_json, write_bytes, write_json
 from tasks.errors import ContractBroken
+from tasks.files import read_json, write_bytes, write_json
 from tasks.params import NAME
 
 CARD, WEIGHTS = "candidate.json", "weights.safetensors"

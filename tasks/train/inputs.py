@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts import FEATURES, MANIFEST, Features, opened_features, read_features, read_json, read_sample_ids
 from tasks.errors import ContractBroken, NoData
+from tasks.features import Features, opened_features, read_features, read_sample_ids
+from tasks.files import read_json
+from tasks.paths import FEATURES, MANIFEST
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks.contracts import Features
 from tasks.errors import ContractBroken
+from tasks.features import Features
 from tasks.train.card import Card, read_card
 from tasks.train.inputs import present
 from tasks.train.neural import Neural, Probabilities, complete

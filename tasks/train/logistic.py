@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.contracts import Features
 from tasks.errors import ContractBroken
+from tasks.features import Features
 from tasks.train.card import Card, described, read_card, read_weights, write_weights
 from tasks.train.inputs import Inputs, present
 from tasks.train.neural import ROWS, Probabilities, complete

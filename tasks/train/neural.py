@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tasks.contracts import Features
 from tasks.errors import ContractBroken
+from tasks.features import Features
 from tasks.train.card import Card, read_card, read_weights, write_weights
 from tasks.train.fusions import FUSIONS
 from tasks.train.inputs import assembled, present

@@ -6,10 +6,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from tasks.contracts import MANIFEST, new_folder, write_json, write_parquet
+from tasks.files import new_folder, write_json
 from tasks.params import Params, load
+from tasks.paths import MANIFEST
 from tasks.splits import NONE, PARTS
 from tasks.stage import count, enter
+from tasks.tables import write_parquet
 from tasks.validate.great import Judge
 from tasks.validate.night import Night, read_night
 from tasks.validate.suites import tables

@@ -3,8 +3,8 @@
 import warnings
 from pathlib import Path
 
-from tasks.contracts import new_folder, read_json
 from tasks.errors import NoData
+from tasks.files import new_folder, read_json
 from tasks.validate.great import gx
 
 with warnings.catch_warnings():

@@ -22,19 +22,13 @@ import torch
 import yaml
 
 from tasks import params as parameters
-from tasks.contracts import (
-    ENCODERS,
-    FEATURES,
-    MANIFEST,
-    REPORTS,
-    Features,
-    write_features,
-    write_json,
-    write_parquet,
-)
 from tasks.extract import Card, save_encoder
 from tasks.extract import text as network
+from tasks.features import Features, write_features
+from tasks.files import write_json
+from tasks.paths import ENCODERS, FEATURES, MANIFEST, REPORTS
 from tasks.profile import text as kind
+from tasks.tables import write_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = (20_000, 100_000)

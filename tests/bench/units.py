@@ -16,7 +16,8 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from tasks.contracts import Batch, Partition, file_digest, write_index
+from tasks.files import file_digest
+from tasks.raw import Batch, Partition, write_index
 from tasks.run.git import git
 from tasks.run.settings import Settings
 from tests.bench.bare import bare_workspace, command, stage_commands

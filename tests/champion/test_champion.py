@@ -13,27 +13,13 @@ import pytest
 import tasks.bundle
 from tasks.champion.__main__ import align, champion
 from tasks.champion.reads import reads
-from tasks.contracts import (
-    ANCHOR,
-    BUNDLE,
-    CHAMPION,
-    ENCODERS,
-    FEATURES,
-    MANIFEST,
-    RAW,
-    REPORTS,
-    read_features,
-    read_json,
-    read_probabilities,
-    read_sample_ids,
-    write_bytes,
-    write_features,
-    write_json,
-    write_parquet,
-)
 from tasks.errors import ContractBroken, NoData
+from tasks.features import read_features, read_sample_ids, write_features
+from tasks.files import read_json, write_bytes, write_json
 from tasks.params import load
+from tasks.paths import ANCHOR, BUNDLE, CHAMPION, ENCODERS, FEATURES, MANIFEST, RAW, REPORTS
 from tasks.select.assemble import assemble
+from tasks.tables import read_probabilities, write_parquet
 from tasks.train.__main__ import train
 from tasks.train.inputs import chosen
 from tests.planted import Decoder, plant, plant_raw

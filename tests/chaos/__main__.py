@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import write_json
 from tasks.embedded.preflight import only_one
+from tasks.files import write_json
 from tasks.run.git import git
 from tests.chaos.house import ROOT, House, build
 from tests.chaos.night import Night

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts import write_bytes
+from tasks.files import write_bytes
 from tasks.promote.announce import announce, tag_object
 from tasks.run import graph, lock
 from tasks.run.git import git

@@ -3,10 +3,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.contracts import write_bytes, write_parquet
 from tasks.erase.find import Wanted
 from tasks.erase.pages import artifacts, drop_artifacts, pages
+from tasks.files import write_bytes
 from tasks.run.settings import Settings
+from tasks.tables import write_parquet
 
 WANTED = Wanted(frozenset({"s1"}))
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.contracts import file_digest, write_bytes, write_parquet
 from tasks.erase.find import YES, Wanted
 from tasks.erase.stores import Stores
+from tasks.files import file_digest, write_bytes
+from tasks.tables import write_parquet
 from tests.ingest.test_s3 import bucket, server
 
 __all__ = ["bucket", "server"]

@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from tasks.contracts import REPORTS, folder_digest, read_json, read_probabilities, write_parquet
 from tasks.errors import ContractBroken
 from tasks.evaluate.__main__ import evaluate
 from tasks.evaluate.scores import Judged, Sureness, report
+from tasks.files import folder_digest, read_json
+from tasks.paths import REPORTS
 from tasks.select.__main__ import select
+from tasks.tables import read_probabilities, write_parquet
 from tasks.train.__main__ import train
 from tests.planted import plant
 

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from tasks.contracts import INDEX, RAW, REFERENCE, Batch, Partition, file_digest, write_index
+from tasks.files import file_digest
+from tasks.paths import INDEX, RAW, REFERENCE
+from tasks.raw import Batch, Partition, write_index
 
 CLASSES = ("high", "low")
 OPTIONS = {

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts import ENCODERS, FEATURES, MEMO, PROFILES, RAW, brought, folder_digest
 from tasks.errors import NoData
 from tasks.extract.__main__ import extract
+from tasks.files import folder_digest
+from tasks.memo import brought
+from tasks.paths import ENCODERS, FEATURES, MEMO, PROFILES, RAW
 from tasks.pretrain.__main__ import pretrain
 from tasks.profile.__main__ import profile
 from tests.extract.raw import rows, write_params, write_raw

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tasks.contracts import folder_digest
 from tasks.errors import ContractBroken, NoData
 from tasks.extract import BATCH, Card, Loaded, load_encoder, network_module, save_encoder
+from tasks.files import folder_digest
 from tasks.params import KINDS, check
 from tasks.profile import kind_module
 from tests.extract.raw import OPTIONS, items

@@ -5,10 +5,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import FEATURES, PROFILES, RAW, file_digest, folder_digest, read_features, read_sample_ids
 from tasks.errors import ContractBroken, NoData
 from tasks.extract.__main__ import extract
+from tasks.features import read_features, read_sample_ids
+from tasks.files import file_digest, folder_digest
 from tasks.params import KINDS
+from tasks.paths import FEATURES, PROFILES, RAW
 from tasks.pretrain.__main__ import pretrain
 from tasks.profile.__main__ import profile
 from tests.extract.raw import rows, write_params, write_raw

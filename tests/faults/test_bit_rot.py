@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import file_digest
+from tasks.files import file_digest
 from tasks.run.git import git
 from tests.faults.stages import ended, run
 from tests.run.conftest import DVC_YAML, Project

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.contracts import file_digest
+from tasks.files import file_digest
 from tasks.run.failures import INFRASTRUCTURE
 from tests.faults.stages import ended, run
 from tests.run.conftest import Project
@@ -28,7 +28,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 import tasks.stage
-from tasks.contracts import write_bytes
+from tasks.files import write_bytes
 tasks.stage.check_environment = lambda: None
 def write():
     write_bytes(Path("data/2_profiles/out"), bytes(range(256)) * 4 * 1024 * {OUT_MB})

@@ -22,8 +22,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tasks.contracts import file_digest
 from tasks.errors import NoData
+from tasks.files import file_digest
 from tasks.gc import tries
 from tasks.ingest import digest, ingest
 from tasks.ingest.landing import list_batches

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.contracts import read_features
 from tasks.errors import ContractBroken
 from tasks.extract import load_encoder
+from tasks.features import read_features
 from tasks.profile.timeseries import Options, decode
 from tasks.train.card import read_card, read_weights
 

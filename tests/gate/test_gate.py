@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import read_json, write_json, write_parquet
 from tasks.errors import ContractBroken, NoData
+from tasks.files import read_json, write_json
 from tasks.gate.__main__ import gate
 from tasks.gate.evidence import Evidence
 from tasks.gate.rows import ROWS
 from tasks.measures import Interval
+from tasks.tables import write_parquet
 
 CLASSES = ["cat", "dog"]
 FIRST = {"champion": {"number": 0, "version": None}, "anchor": {"version": None}}

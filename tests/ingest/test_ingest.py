@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.contracts import file_digest
 from tasks.errors import ContractBroken, NoData
+from tasks.files import file_digest
 from tasks.ingest import digest, ingest
 from tasks.ingest.landing import list_batches, look, stamp, waiting
 from tests.ingest.land import HEADER, params, write

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 
 from tasks import measure as measuring
-from tasks.contracts import Batch, Partition, write_index, write_parquet
 from tasks.errors import NoData
 from tasks.measure.__main__ import main
+from tasks.raw import Batch, Partition, write_index
+from tasks.tables import write_parquet
 
 
 class Clock:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.contracts import ENCODERS, folder_digest
 from tasks.errors import ContractBroken
 from tasks.extract import load_encoder
+from tasks.files import folder_digest
 from tasks.params import KINDS, Pretrain
+from tasks.paths import ENCODERS
 from tasks.pretrain.__main__ import pretrain
 from tasks.pretrain.fit import fit, pooled
 from tests.extract.raw import CLASSES, items, rows, write_params, write_raw

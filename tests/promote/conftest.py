@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import file_digest, folder_digest, write_json
+from tasks.files import file_digest, folder_digest, write_json
 from tasks.run.git import git
 from tasks.run.settings import Settings
 

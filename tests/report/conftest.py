@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.contracts import write_parquet
+from tasks.tables import write_parquet
 
 
 def interval(value: float, half: float = 0.02) -> dict[str, float]:

@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import BUNDLE, CANDIDATES, ENCODERS, REPORTS, folder_digest, read_json, write_parquet
 from tasks.errors import ContractBroken, NoData
+from tasks.files import folder_digest, read_json
 from tasks.measures import standard_error, tally
+from tasks.paths import BUNDLE, CANDIDATES, ENCODERS, REPORTS
 from tasks.select.__main__ import select
 from tasks.select.rule import Judged, choose
+from tasks.tables import write_parquet
 from tasks.train.__main__ import train
 from tests.planted import plant
 

@@ -11,20 +11,11 @@ import yaml
 from safetensors.numpy import load_file
 from sklearn.linear_model import LogisticRegression
 
-from tasks.contracts import (
-    CANDIDATES,
-    FEATURES,
-    MANIFEST,
-    Features,
-    folder_digest,
-    read_features,
-    read_json,
-    read_sample_ids,
-    write_features,
-    write_json,
-    write_parquet,
-)
 from tasks.errors import ContractBroken, NoData, UnknownName
+from tasks.features import Features, read_features, read_sample_ids, write_features
+from tasks.files import folder_digest, read_json, write_json
+from tasks.paths import CANDIDATES, FEATURES, MANIFEST
+from tasks.tables import write_parquet
 from tasks.train import load_candidate
 from tasks.train.__main__ import train
 from tasks.train.inputs import aligned, chosen, read_inputs, read_samples_of

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.contracts import FEATURES, Features, write_features
+from tasks.features import Features, write_features
+from tasks.paths import FEATURES
 from tasks.train.inputs import Inputs, aligned
 from tasks.train.logistic import Logistic
 

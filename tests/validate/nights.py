@@ -9,21 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from tasks.contracts import (
-    INDEX,
-    MANIFEST,
-    PROFILES,
-    RAW,
-    REFERENCE,
-    partitions,
-    read_index,
-    read_json,
-    read_partition,
-    write_index,
-    write_profile,
-)
+from tasks.files import read_json
 from tasks.ingest import ingest
 from tasks.params import load
+from tasks.paths import INDEX, MANIFEST, PROFILES, RAW, REFERENCE
+from tasks.profile.partition import write_profile
+from tasks.raw import partitions, read_index, read_partition, write_index
 from tasks.validate.__main__ import validate
 from tests.ingest.land import write
 
