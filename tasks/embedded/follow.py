@@ -10,7 +10,7 @@ from typing import Any
 from tasks.embedded.rest import Rest, Unreachable
 
 POLL_S = 1.0
-PATIENCE_S = 30.0  # without an answer; SQLite may be busy for a while
+PATIENCE_S = 180.0  # without an answer, several requests long; SQLite, or the whole machine, may be busy for a while
 QUIET = {None, "none", "scheduled", "queued", "removed"}  # states that say nothing to a person
 RAN = {"success", "failed", "up_for_retry"}  # states of a task that did something
 OVER = {"success", "failed"}  # states of a run

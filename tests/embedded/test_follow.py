@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tasks.embedded import follow as following
+from tasks.embedded import rest as requesting
 from tasks.embedded.follow import Change, failures, follow, last_lines
 from tasks.embedded.group import Ended
 from tasks.embedded.night import follower
@@ -37,8 +40,11 @@ class Airflow(ThreadingHTTPServer):
         self.logins = 0
         self.end = "success"
         self.xcoms: dict[str, Any] = {}
+        self.slow_s = 0.0  # that the next answer takes
 
     def answer(self, path: str, query: dict[str, list[str]]) -> Any:
+        slow_s, self.slow_s = self.slow_s, 0.0
+        time.sleep(slow_s)
         if path.endswith("/taskInstances"):
             scene = self.scenes[min(self.polls, len(self.scenes)) - 1]
             first = int(query["offset"][0])
@@ -75,7 +81,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(BrokenPipeError):  # nobody waits for a late answer
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         return
@@ -137,6 +144,14 @@ def test_following_ends_when_airflow_is_gone(airflow: Airflow, rest: Rest) -> No
 
     with pytest.raises(Ended, match="scheduler ended"):
         next(follow(rest, "retrain", "r1", gone))
+
+
+def test_one_answer_that_does_not_come_is_not_the_end(airflow: Airflow, rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((requesting, "TIMEOUT_S"), (following, "PATIENCE_S")):
+        monkeypatch.setattr(module, name, getattr(module, name) / 30)
+    airflow.scenes = [[task("open", "success")]]
+    airflow.slow_s = 1.5 * requesting.TIMEOUT_S
+    assert [change.state for change in follow(rest, "retrain", "r1", lambda: None)] == ["success"]
 
 
 def test_a_change_is_a_line_of_plain_columns() -> None:
