@@ -1,8 +1,6 @@
 """The end of a run, whatever its outcome: dvc.lock, the verdict, `nightly`, MLflow, the report."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
@@ -14,10 +12,9 @@ from tasks.files import read_json, write_json
 from tasks.paths import INDEX, REFERENCE, REPORTS
 from tasks.reproduce.compare import recorded
 from tasks.run.admit import bring, ledger
-from tasks.run.failures import check
 from tasks.run.git import git
 from tasks.run.nightly import Winner, move
-from tasks.run.record import record
+from tasks.run.record import record, shown
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
 
@@ -52,8 +49,8 @@ def close(
         work = _work(folder, outcome, fragments)
         verdict = None
         if outcome == "judged":
-            bring(folder, entries, [str(VERDICT)])
-            _prove(folder)
+            bring(folder, entries, shown(entries))
+            _prove()
             verdict = read_json(folder / VERDICT)
         if outcome == "batch rejected":
             _reject(folder, opened, tasks["admit"]["batches"])
@@ -64,7 +61,9 @@ def close(
             outcome, commit = (outcome, closed) if winner is None else (_lost(winner), commit)
             problems += [] if winner is None else [_who_won(winner)]
         verify = parameters.load(folder / "params.yaml").gate.verify
-    found = record(s, opened, commit, outcome, entries, tasks, problems)
+        if not verdict:  # not before: a rejected batch's commit keeps the dvc.lock that was
+            bring(folder, entries, shown(entries))
+        found = record(s, folder, opened["run"], commit, outcome, tasks, problems)
     return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, "verify": verify, **found}
 
 
@@ -87,25 +86,18 @@ def _outcome(opened: Mapping[str, Any], fragments: Mapping[str, Fragment], tasks
     return "batch rejected" if told.get("refused") and new and (new & blamed or not blamed) else "failed"
 
 
-def _prove(folder: Path) -> None:
+def _prove() -> None:
     """The merged dvc.lock must leave DVC nothing to do.
 
     Raises:
-        Refused: it does not; the message holds DVC's answer.
+        Refused: it does not; the message names the stages.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode < 0:  # killed: it proved nothing
-        check("dvc repro --dry", done.returncode)
-    lines = done.stdout.strip().splitlines()
-    if done.returncode != 0 or not lines or lines[-1] != "Data and pipelines are up to date.":
-        shown = " | ".join([*lines, *done.stderr.strip().splitlines()][-6:])
-        raise Refused(f"the merged dvc.lock is not what the stages would write: {shown}")
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        left = [stage.addressing for stage in repo.reproduce(dry=True, allow_missing=True)]
+    if left:
+        raise Refused(f"the merged dvc.lock is not what the stages would write: DVC would run {', '.join(left)} again")
 
 
 def _problems(

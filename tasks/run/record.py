@@ -1,24 +1,28 @@
 """What people see of a closed run: its page below <home>/reports, its run in MLflow."""
 
 from collections.abc import Mapping
-from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from tasks.files import read_json
 from tasks.paths import CANDIDATES, ENCODERS, MANIFEST, REPORTS
 from tasks.run import lock
-from tasks.run.admit import bring, page_folder
+from tasks.run.admit import page_folder
 from tasks.run.settings import Settings
-from tasks.run.workspace import workspace
+
+
+def shown(entries: lock.Fragments) -> list[str]:
+    """Which of the stages' outs the page and MLflow are made of."""
+    outs = [out["path"] for entry in entries.values() for out in entry.get("outs", ())]
+    return [path for path in outs if any(path.startswith(str(place)) for place in (MANIFEST, REPORTS, ENCODERS, CANDIDATES))]
 
 
 def record(
     s: Settings,
-    opened: Mapping[str, Any],
+    folder: Path,
+    run: str,
     commit: str,
     outcome: str,
-    entries: lock.Fragments,
     tasks: Mapping[str, Any],
     problems: list[str],
 ) -> dict[str, Any]:
@@ -26,10 +30,10 @@ def record(
 
     Args:
         s: where reports and MLflow are.
-        opened: what `open` returned.
+        folder: a checkout of the run with what is `shown`.
+        run: the run's id.
         commit: the closed commit, or the opened one of a run that moved nothing.
         outcome: judged, batch rejected, failed, overtaken or nothing new.
-        entries: what the stages locked.
         tasks: what `admit` and `measure` returned, or None.
         problems: what people must read.
 
@@ -39,30 +43,26 @@ def record(
     from tasks import report
     from tasks.promote.runs import log_run
 
-    with workspace(s, opened["commit"], "record") as folder, chdir(folder):
-        outs = [out["path"] for entry in entries.values() for out in entry.get("outs", ())]
-        wanted = (MANIFEST, REPORTS, ENCODERS, CANDIDATES)
-        bring(folder, entries, [path for path in outs if any(path.startswith(str(place)) for place in wanted)])
-        found = {name: _read(folder / path) for name, path in _PAGES.items()}
-        page = report.write(
-            s.reports / page_folder(opened["run"]),
-            run=opened["run"],
-            commit=commit,
-            outcome=outcome,
-            verdict=found["verdict"],
-            scores=found["scores"],
-            validation=found["validation"],
-            manifest=found["manifest"],
-            quarantine=folder / MANIFEST / "quarantine.parquet",
-            pictures=sorted((folder / REPORTS).rglob("*.png")),
-            measured=tasks["measure"],
-            problems=problems,
-            links={"Data Docs": tasks["admit"]["docs"]} if tasks["admit"] else {},
-        )
-        try:
-            log_run(s, opened["run"], commit, outcome, found["verdict"], found["scores"], _curves(folder), folder, page)
-        except Exception as error:  # a mirror that is away must not stop a promotion
-            problems = [*problems, f"MLflow does not show this run: {type(error).__name__}: {error}"]
+    found = {name: _read(folder / path) for name, path in _PAGES.items()}
+    page = report.write(
+        s.reports / page_folder(run),
+        run=run,
+        commit=commit,
+        outcome=outcome,
+        verdict=found["verdict"],
+        scores=found["scores"],
+        validation=found["validation"],
+        manifest=found["manifest"],
+        quarantine=folder / MANIFEST / "quarantine.parquet",
+        pictures=sorted((folder / REPORTS).rglob("*.png")),
+        measured=tasks["measure"],
+        problems=problems,
+        links={"Data Docs": tasks["admit"]["docs"]} if tasks["admit"] else {},
+    )
+    try:
+        log_run(s, run, commit, outcome, found["verdict"], found["scores"], _curves(folder), folder, page)
+    except Exception as error:  # a mirror that is away must not stop a promotion
+        problems = [*problems, f"MLflow does not show this run: {type(error).__name__}: {error}"]
     return {"verdict": found["verdict"], "scores": found["scores"], "report": str(page), "problems": problems}
 
 

@@ -45,7 +45,7 @@ def test_one_stage_twice_at_once_is_one(project: Project) -> None:
 
 def test_a_close_killed_anywhere_or_delivered_twice_closes_once(quiet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, done = night(quiet, "n1")
-    monkeypatch.setattr(closing, "_prove", lambda folder: None)  # the same each time, and slow
+    monkeypatch.setattr(closing, "_prove", lambda: None)  # the same each time, and slow
 
     def closed() -> Any:
         return close(quiet.settings, opened, done, admitted())
