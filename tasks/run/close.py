@@ -92,12 +92,16 @@ def _prove() -> None:
     Raises:
         Refused: it does not; the message names the stages.
     """
+    from dvc.exceptions import ReproductionError
     from dvc.repo import Repo
 
     with Repo() as repo:
-        left = [stage.addressing for stage in repo.reproduce(dry=True, allow_missing=True)]
+        try:
+            left = ", ".join(stage.addressing for stage in repo.reproduce(dry=True, allow_missing=True))
+        except ReproductionError as error:  # what would run lacks something that it reads
+            left = f"{str(error).removeprefix('failed to reproduce ')} ({error.__cause__})"
     if left:
-        raise Refused(f"the merged dvc.lock is not what the stages would write: DVC would run {', '.join(left)} again")
+        raise Refused(f"the merged dvc.lock is not what the stages would write: DVC would run again: {left}")
 
 
 def _problems(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import ContractBroken
+from tasks.errors import ContractBroken, Refused
 from tasks.promote.announce import tag_object
 from tasks.run import git as git_of_run
 from tasks.run import nightly
@@ -54,6 +54,14 @@ def test_a_judged_run_moves_nightly_once_however_often_it_is_closed(quiet: Proje
     changed = central(quiet, "diff", "--name-only", opened["commit"], "nightly").splitlines()
     assert changed == ["dvc.lock"]
     assert Path(first["report"]).is_file()
+
+
+def test_a_fragment_that_its_stage_would_not_write_is_never_closed(quiet: Project) -> None:
+    opened, done = night(quiet, "n1")
+    lock = {**done["gate"]["lock"], "cmd": "echo another"}
+    with pytest.raises(Refused, match="not what the stages would write: DVC would run again: 'gate'"):
+        close(quiet.settings, opened, {**done, "gate": {**done["gate"], "lock": lock}}, admitted())
+    assert not central(quiet, "for-each-ref", "refs/heads/nightly")
 
 
 def test_a_failed_run_leaves_nightly_where_it_was_and_says_which_stage(quiet: Project) -> None:
