@@ -3,6 +3,7 @@
     refs       old run refs
     objects    DVC objects that no kept commit names, and names of the memo that lead nowhere
     tries      workspaces of processes that are gone, halves of objects that they were writing
+    uploads    to S3, in parts, that nobody finished
     rows       Airflow's and MLflow's
 
 Kept are the commits of `main`, of the registry's tags, of `nightly`'s last nights and of recent runs, and all that they
@@ -15,7 +16,7 @@ from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.gc import objects, rows, tries
+from tasks.gc import objects, rows, tries, uploads
 from tasks.gc.refs import drop_refs, kept_commits, old_refs
 from tasks.run.atwork import require_none
 from tasks.run.settings import Settings
@@ -72,6 +73,7 @@ def collect(s: Settings, root: Path, ages: Ages, yes: bool, idle: bool = False, 
     if yes:
         tries.drop([*dead, *halves])
     lines.append(f"{len(dead)} workspaces of processes that are gone, {len(halves)} halves of objects that they left")
+    lines += uploads.clean(s.remote, yes, clock)
     return [*lines, *rows.clean(s, root, ages.rows_days, ages.runs_days, yes)]
 
 

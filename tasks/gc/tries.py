@@ -28,7 +28,7 @@ def dead(work: Path, clock: Callable[[], float] = time.time) -> list[Path]:
 
 
 def halves(stores: Iterable[Path], clock: Callable[[], float] = time.time) -> list[Path]:
-    """Files older than a day that a killed push or pull left under DVC's temporary names; what is in S3 has none."""
+    """Files older than a day that a killed push or pull left under DVC's temporary names (for S3 see `uploads`)."""
     found = [path for store in stores if store.is_dir() for path in store.glob("files/md5/*/.*.tmp")]
     return sorted(path for path in found if clock() - path.stat().st_mtime > DAY_S)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.files import file_digest
 from tasks.run.failures import INFRASTRUCTURE
+from tests.faults.remote import halves
 from tests.faults.stages import ended, run
 from tests.run.conftest import Project
 
@@ -46,12 +46,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_MB}m", "tmpfs", str(place)], check=True)
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def halves(root: Path) -> list[Path]:
-    """Objects under final names that are not what their name says."""
-    objects = [path for path in root.glob("files/md5/??/*") if len(path.parent.name + path.name.removesuffix(".dir")) == 32]
-    return [path for path in objects if file_digest(path, "md5") != path.parent.name + path.name.removesuffix(".dir")]
 
 
 @pytest.mark.parametrize("place", ["work", "cache", "remote"])
