@@ -67,11 +67,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return create(tmp_path)
 
 
-def create(tmp_path: Path) -> Project:
-    """Make the project below a folder: a copy of one that is made once."""
+def create(tmp_path: Path, of: Path | None = None) -> Project:
+    """Make the project below a folder: a copy of the one below `of`, or else of one that is made once."""
     home, checkout = tmp_path / "home", tmp_path / "checkout"
-    shutil.copytree(template() / "home", home, symlinks=True, dirs_exist_ok=True)
-    shutil.copytree(template() / "checkout", checkout, symlinks=True)
+    shutil.copytree((of or template()) / "home", home, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree((of or template()) / "checkout", checkout, symlinks=True)
     tell(checkout, home)
     return Project(
         checkout, Settings(home, str(home / "central.git"), str(home / "remote"), home / "cache", f"sqlite:///{home}/m.db")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from tasks.run.child import Child
 from tasks.run.operators import shared
-from tests.run.conftest import PARAMS, Project
+from tests.run.conftest import PARAMS, Project, create
 from tests.run.test_open import close, land, opening
 
 DVC_YAML = """
@@ -65,6 +65,10 @@ pathlib.Path("data/5_models/model").write_text("ten steps")
 
 @pytest.fixture
 def nights(project: Project) -> Project:
+    return prepared(project)
+
+
+def prepared(project: Project) -> Project:
     ignored = "/data/1_raw\n/data/2_profiles\n/data/5_models\n/data/champion\n/data/anchor\n/.memo\n"
     project.commit(dvc_yaml=DVC_YAML, **{"shout.py": SHOUT, "fit.py": FIT, ".gitignore": ignored})
     params = PARAMS + "seed: 1\n"
@@ -93,10 +97,32 @@ def run(project: Project, commit: str, stage: str, fragments: Any = None, **more
     return Child("tasks.run", body, environment).wait()
 
 
-def first_night(project: Project) -> tuple[str, Any]:
-    land(project, "night-1", [f"s{i},x,one{i},two" for i in range(5)])
-    commit = opening(project, "r1")["commit"]
-    return commit, run(project, commit, "shout")
+@dataclass(frozen=True)
+class Begun:
+    """A project whose first night is opened, and what its stage `shout` came to on one worker."""
+
+    project: Project
+    commit: str
+    shout: Any
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    """It is made once."""
+    folder = tmp_path_factory.mktemp("base")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        project = prepared(create(folder))
+        land(project, "night-1", [f"s{i},x,one{i},two" for i in range(5)])
+        commit = opening(project, "r1")["commit"]
+        return Begun(project, commit, run(project, commit, "shout"))
+
+
+@pytest.fixture
+def begun(base: Begun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begun:
+    """A copy of it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return replace(base, project=create(tmp_path, of=base.project.settings.home.parent))
 
 
 def second_night(project: Project) -> str:
@@ -109,8 +135,8 @@ def names(project: Project) -> list[Path]:
     return sorted(path for path in Path(project.settings.remote, "memo").rglob("*") if path.is_file())
 
 
-def test_a_cold_worker_reads_and_decodes_what_is_new_alone(nights: Project) -> None:
-    _, first = first_night(nights)
+def test_a_cold_worker_reads_and_decodes_what_is_new_alone(begun: Begun) -> None:
+    nights, first = begun.project, begun.shout
     assert first.work == {"brought": 0, "decoded": 5}
     commit = second_night(nights)
     cold = worker(nights, "cold")
@@ -138,8 +164,8 @@ def _cached(project: Project, md5: str) -> Path:
     return project.settings.cache / "files/md5" / md5[:2] / md5[2:]
 
 
-def test_changed_code_or_parameters_make_all_new(nights: Project) -> None:
-    first_night(nights)
+def test_changed_code_or_parameters_make_all_new(begun: Begun) -> None:
+    nights = begun.project
     close(nights, opening(nights, "r1")["commit"])
     nights.commit(**{"shout.py": SHOUT + "# changed\n"})
     assert run(worker(nights, "w1"), opening(nights, "r2")["commit"], "shout").work == {"brought": 0, "decoded": 5}
@@ -148,8 +174,8 @@ def test_changed_code_or_parameters_make_all_new(nights: Project) -> None:
     assert run(worker(nights, "w3"), loud, "shout").work == {"brought": 5, "decoded": 0}
 
 
-def test_a_damaged_name_or_value_is_computed_again(nights: Project) -> None:
-    _, first = first_night(nights)
+def test_a_damaged_name_or_value_is_computed_again(begun: Begun) -> None:
+    nights, first = begun.project, begun.shout
     whole = {entry["path"]: entry["md5"] for entry in first.answer["lock"]["outs"]}
     commit = second_night(nights)
     one, two, three = names(nights)
@@ -171,10 +197,10 @@ def test_a_damaged_name_or_value_is_computed_again(nights: Project) -> None:
     assert whole.keys() == {"data/2_profiles"}
 
 
-def test_two_results_of_one_partition_are_both_left_alone(nights: Project) -> None:
+def test_two_results_of_one_partition_are_both_left_alone(begun: Begun) -> None:
     import hashlib
 
-    first_night(nights)
+    nights = begun.project
     commit = second_night(nights)
     one, two = names(nights)[:2]
     partition, value = one.name[:32], two.name[33:65]
@@ -183,8 +209,8 @@ def test_two_results_of_one_partition_are_both_left_alone(nights: Project) -> No
     assert run(worker(nights, "cold"), commit, "shout").work == {"brought": 3, "decoded": 3}
 
 
-def test_a_value_damaged_in_the_cache_is_fetched_again(nights: Project) -> None:
-    first_night(nights)
+def test_a_value_damaged_in_the_cache_is_fetched_again(begun: Begun) -> None:
+    nights = begun.project
     commit = second_night(nights)
     cached = _cached(nights, names(nights)[0].name[33:65])
     cached.chmod(0o644)
@@ -226,8 +252,8 @@ def test_open_tells_how_many_partitions_are_to_be_computed(nights: Project) -> N
     assert opening(nights, "r3", overrides=["seed=2"])["partitions"] == {"a": 4, "b": 4, "samples": 2}
 
 
-def test_a_killed_training_goes_on_elsewhere_where_it_was(nights: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    commit, shout = first_night(nights)
+def test_a_killed_training_goes_on_elsewhere_where_it_was(begun: Begun, capfd: pytest.CaptureFixture[str]) -> None:
+    nights, commit, shout = begun.project, begun.commit, begun.shout
     one, other = worker(nights, "one"), worker(nights, "other")
     (one.settings.home / "stages").mkdir(mode=0o700)
     (one.settings.home / "stages/kill").touch()
@@ -241,8 +267,8 @@ def test_a_killed_training_goes_on_elsewhere_where_it_was(nights: Project, capfd
     assert plain.answer["lock"] == again.answer["lock"]
 
 
-def test_a_damaged_checkpoint_is_left_alone(nights: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    commit, shout = first_night(nights)
+def test_a_damaged_checkpoint_is_left_alone(begun: Begun, capfd: pytest.CaptureFixture[str]) -> None:
+    nights, commit, shout = begun.project, begun.commit, begun.shout
     one = worker(nights, "one")
     (one.settings.home / "stages").mkdir(mode=0o700)
     (one.settings.home / "stages/kill").touch()

@@ -10,11 +10,11 @@ from tasks.run import open as opening_of_run
 from tasks.run.close import close
 from tests.deaths import alone, at_once, dies
 from tests.run.conftest import Project
-from tests.run.test_close import admitted, central, night, quiet
+from tests.run.test_close import Night, admitted, base, central, first, quiet
 from tests.run.test_open import land, opening
 from tests.run.test_stage import run
 
-__all__ = ["quiet"]
+__all__ = ["base", "first", "quiet"]
 
 
 @pytest.mark.parametrize(("name", "when"), [("create_ref", "before"), ("create_ref", "after"), ("_commit", "after")])
@@ -30,25 +30,25 @@ def test_a_killed_open_is_opened_once(project: Project, name: str, when: str) ->
 
 def test_one_run_opened_twice_at_once_is_one(project: Project) -> None:
     land(project, "n1", ["s1,x,one,two"])
-    first, second = at_once(*[lambda: opening(project, "r1")] * 2)
-    assert first == second
-    assert first["commit"] == central(project, "rev-parse", "refs/heads/runs/r1")
+    one, other = at_once(*[lambda: opening(project, "r1")] * 2)
+    assert one == other
+    assert one["commit"] == central(project, "rev-parse", "refs/heads/runs/r1")
 
 
 def test_one_stage_twice_at_once_is_one(project: Project) -> None:
     land(project, "n1", ["s1,x,one,two"])
     opened = opening(project, "r1")
-    first, second = at_once(*[lambda: run(project, opened["commit"], "profile@a", {})["lock"]] * 2)
-    assert first == second
-    assert run(project, opened["commit"], "profile@a", {})["lock"] == first
+    one, other = at_once(*[lambda: run(project, opened["commit"], "profile@a", {})["lock"]] * 2)
+    assert one == other
+    assert run(project, opened["commit"], "profile@a", {})["lock"] == one
 
 
-def test_a_close_killed_anywhere_or_delivered_twice_closes_once(quiet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, done = night(quiet, "n1")
+def test_a_close_killed_anywhere_or_delivered_twice_closes_once(first: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = first.project
     monkeypatch.setattr(closing, "_prove", lambda: None)  # the same each time, and slow
 
     def closed() -> Any:
-        return close(quiet.settings, opened, done, admitted())
+        return close(quiet.settings, first.opened, first.done, admitted())
 
     answers = []
     for point in (
