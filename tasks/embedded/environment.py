@@ -40,6 +40,7 @@ def environment(s: Settings, root: Path, port: int) -> dict[str, str]:
         "NIGHTLOOM_HOME": str(s.home),
         "NIGHTLOOM_LANDING": landing(s, root),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nine processes, for evaluations that are asked for in its UI
         "DO_NOT_TRACK": "true",
         "AIRFLOW_HOME": str(home),
         **{f"AIRFLOW__{key}": value for key, value in _options(s, home, port).items()},
