@@ -4,6 +4,7 @@
 the kept commits use, and what is younger than a day stays.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def _used(repo: Any, kept: list[str]) -> set[str]:
     Raises:
         CollectCacheError: a folder's list of files is in neither store, so it is unknown what is inside.
     """
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # it warns of each stage that has not run at a commit: at `main`, of all
     return {info.value for infos in repo.used_objs(revs=kept).values() for info in infos}
 
 

@@ -1,5 +1,6 @@
 """Rows of Airflow's and MLflow's databases, by their own commands."""
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from tasks.promote import registry
 from tasks.promote.tracking import RUN_TAG, connect
 from tasks.run.settings import Settings
 
+FOUND = re.compile(r"^Found (\d+) rows meeting deletion criteria", re.MULTILINE)  # what Airflow says of each table
 ACTIVE_ONLY, DELETED_ONLY = 1, 2  # MLflow's ViewType
 
 
@@ -34,8 +36,8 @@ def _airflow(s: Settings, root: Path, days: int, yes: bool) -> str:
     before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
     how = ["--yes", "--skip-archive"] if yes else ["--dry-run"]
     command = [sys.executable, "-m", "airflow", "db", "clean", "--clean-before-timestamp", before, *how]
-    _run(command, environment(s, root, 8080))
-    return f"Airflow: rows from before {before[:10]}"
+    rows = sum(map(int, FOUND.findall(_run(command, environment(s, root, 8080)))))
+    return f"Airflow: {rows} rows from before {before[:10]}"
 
 
 def _mlflow(s: Settings, days: int, yes: bool) -> str:
@@ -57,8 +59,9 @@ def _mlflow(s: Settings, days: int, yes: bool) -> str:
     return f"MLflow: {len(failed)} failed runs older than {days} days, {len(deleted)} deleted ones"
 
 
-def _run(command: list[str], environment: dict[str, str] | None) -> None:
+def _run(command: list[str], environment: dict[str, str] | None) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise TasksError(f"{' '.join(command[2:5])} failed: {last}")
+    return done.stdout
