@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -19,6 +20,7 @@ from tests.cluster.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = [line.removesuffix("=") for line in (ROOT / "docker/.env.example").read_text().splitlines() if line.endswith("=")]
+NIGHT_S = 1500  # on a machine that others use as well
 BATCH = "night-2"  # 360 samples
 SMALL = {"pretrain": {"epochs": 1}, "train": {"epochs": 2}, "evaluate": {"bootstrap": 100}, "fusions": ["concat"]}
 # What a stage can see of its surroundings; on one machine, as root, it would see everything, which says nothing.
@@ -78,11 +80,38 @@ def batch(folder: Path) -> Path:
     return folder / "landing" / BATCH
 
 
+@dataclass(frozen=True)
+class OneMachine:
+    """A night of the same commit and batch on one machine, which goes on beside those of the cluster."""
+
+    clone: Path
+    log: Path
+    process: "subprocess.Popen[bytes]"
+
+    def lock(self) -> str:
+        """Wait for its end; its dvc.lock."""
+        assert self.process.wait(timeout=NIGHT_S) == 0, self.log.read_text()[-5000:]
+        return git("show", "nightly:dvc.lock", cwd=self.clone / ".nightloom/central.git")
+
+
 @pytest.fixture(scope="session")
-def stack(folder: Path, code: Path) -> Iterator[Stack]:
-    """The services but the workers, up and deployed."""
+def one_machine(folder: Path, code: Path, batch: Path) -> Iterator[OneMachine]:
     if reason := stacks.missing():
         skip(reason)
+    clone, log = folder / "one-machine", folder / "one-machine.log"
+    git("clone", "--quiet", str(code), str(clone))
+    settings = {"NIGHTLOOM_PORT": str(stacks.free_port()), "NIGHTLOOM_LANDING": str(batch.parent), "HOME": str(folder)}
+    command = [sys.executable, "-m", "tasks.embedded", "run"]
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, cwd=clone, env={**os.environ, **settings}, stdout=said, stderr=subprocess.STDOUT)
+    yield OneMachine(clone, log, process)
+    process.terminate()  # if it is not over yet
+    process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def stack(folder: Path, code: Path, one_machine: OneMachine) -> Iterator[Stack]:
+    """The services but the workers, up and deployed; the night on one machine is begun before, as starting takes long."""
     made = Stack(folder, code, secrets())
     try:
         for service in ("postgres", "redis", "s3", "git"):

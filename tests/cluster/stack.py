@@ -153,7 +153,7 @@ class Stack:
                 assert instance.process.poll() in (None, 0, -15), f"{instance.name} died: {instance.log[-3000:]}"
             if found := done():
                 return found
-            time.sleep(2)
+            time.sleep(1)
         tails = "\n".join(f"--- {instance.name}\n{instance.log[-1500:]}" for instance in self.instances)
         raise AssertionError(f"{late}\n{tails}")
 

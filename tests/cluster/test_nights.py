@@ -1,8 +1,6 @@
 """The same night on one machine, on a cluster of one worker and of three: the same dvc.lock, byte for byte."""
 
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,10 @@ from tasks.embedded.rest import Rest, Unreachable
 from tasks.run.git import git
 from tests import strangers
 from tests.cluster import stack as stacks
-from tests.cluster.conftest import upload
+from tests.cluster.conftest import NIGHT_S, OneMachine, upload
 from tests.cluster.stack import Instance, Stack
 
 pytestmark = pytest.mark.cluster
-NIGHT_S = 1500  # on a machine that others use as well
 DAG = "retrain"
 
 
@@ -35,7 +32,14 @@ class Night:
 
 
 @pytest.fixture(scope="module")
-def rest(stack: Stack) -> Rest:
+def worker(stack: Stack) -> Instance:
+    """One for all queues."""
+    return stack.start("worker-control", queues="control,cpu,gpu")
+
+
+@pytest.fixture(scope="module")
+def rest(stack: Stack, worker: Instance) -> Rest:
+    """Airflow, once it is ready; the worker starts meanwhile."""
     api = Rest(f"http://127.0.0.1:{stack.port('api-server')}", "admin", stack.variables["NIGHTLOOM_ADMIN_PASSWORD"])
     stack.wait(lambda: there(api), "Airflow did not read the DAG")
     stack.wait(lambda: stacks.healthy(stack.port("mlflow"), "/health"), "MLflow did not start")
@@ -91,11 +95,10 @@ def logs(workers: tuple[Instance, ...]) -> str:
 
 
 @pytest.fixture(scope="module")
-def alone(stack: Stack, rest: Rest, batch: Path) -> Night:
+def alone(stack: Stack, worker: Instance, rest: Rest, batch: Path) -> Night:
     """The first night, on one worker; it begins because a batch lands in the bucket."""
-    workers = (stack.start("worker-control", queues="control,cpu,gpu"),)
     upload(stack, batch)
-    return over(stack, rest, 1, workers)
+    return over(stack, rest, 1, (worker,))
 
 
 @pytest.fixture(scope="module")
@@ -105,26 +108,11 @@ def together(stack: Stack, rest: Rest, alone: Night) -> Night:
     stack.start("git")
     stack.wait(lambda: stacks.listens(stack.port("git")), "git did not start")
     again = {"NIGHTLOOM_REMOTE": "s3://nightloom/again"}
-    stack.once("start", **again)
     names = ("worker-control", "worker-cpu", "worker-gpu")
     workers = tuple(stack.start(name, **again) for name in names)
+    stack.once("start", **again)
     rest.call("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}})
     return over(stack, rest, 2, workers)
-
-
-@pytest.fixture(scope="module")
-def embedded(code: Path, batch: Path, folder: Path) -> str:
-    """dvc.lock of the same commit and batch on one machine."""
-    with stacks.socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    clone = folder / "one-machine"
-    git("clone", "--quiet", str(code), str(clone))
-    environment = {**os.environ, "NIGHTLOOM_PORT": str(port), "NIGHTLOOM_LANDING": str(batch.parent), "HOME": str(folder)}
-    command = [sys.executable, "-m", "tasks.embedded", "run"]
-    done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, timeout=NIGHT_S, check=False)
-    assert done.returncode == 0, done.stdout[-5000:]
-    return git("show", "nightly:dvc.lock", cwd=clone / ".nightloom/central.git")
 
 
 def test_three_workers_give_what_one_gives(together: Night, alone: Night) -> None:
@@ -139,9 +127,9 @@ def test_three_workers_give_what_one_gives(together: Night, alone: Night) -> Non
         assert done
 
 
-def test_one_worker_gives_what_one_machine_gives(alone: Night, embedded: str) -> None:
+def test_one_worker_gives_what_one_machine_gives(alone: Night, one_machine: OneMachine) -> None:
     assert alone.kind == "asset_triggered"  # the batch in the bucket began it
-    assert alone.lock == embedded
+    assert alone.lock == one_machine.lock()
 
 
 def test_mlflow_shows_what_was_promoted(stack: Stack, together: Night) -> None:
@@ -177,8 +165,8 @@ def test_a_worker_reads_nothing_of_the_others(stack: Stack, together: Night) -> 
     assert len(set(uids)) == 3
     for worker in together.workers:
         assert worker.folder.stat().st_mode & 0o777 == 0o700
-        words = ["find", str(stack.folder), "-path", str(stack.code), "-prune", "-o", "-path", str(worker.folder), "-prune"]
-        words += ["-o", "(", "-readable", "-o", "-writable", ")", "-print"]
+        others = [str(instance.folder) for instance in stack.instances if instance is not worker]
+        words = ["find", *others, "(", "-readable", "-o", "-writable", ")", "-print"]
         seen = subprocess.run(strangers.command(worker.uid, words), capture_output=True, text=True, check=False).stdout.split()
         assert seen == []
         left = [path for path in stack.folder.rglob("*") if path.lstat().st_uid == worker.uid]
