@@ -34,9 +34,8 @@ up: $(STAMP) ## Airflow and MLflow in the browser, until Ctrl-C
 
 test: check ## the whole suite: units, processes that are killed, nights under a real scheduler, a cluster
 	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not processes and not scheduler and not cluster and not bench"
-	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "processes and not scheduler and not cluster and not bench"
-	@$(BIN)/python -m pytest $(TESTS) -m scheduler
-	@$(BIN)/python -m pytest $(TESTS) -m cluster
+	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "processes and not scheduler and not cluster and not bench"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "(scheduler or cluster) and not bench"
 
 check: $(STAMP) ## style and types
 	@$(BIN)/ruff check .
