@@ -19,9 +19,10 @@
 What several of them use lies beside the folders:
 
     paths, files, tables     where files lie; whole or not there, JSON, digests; Parquet
-    raw, events, splits      the index and its partitions; what became known afterwards; train, validation, test
+    index, raw, events       what has landed; what lies in its partitions; what became known afterwards
     features, memo           token features; results that a runner brought
     checkpoint, steady       training that goes on where it was cut off; the same bits every time
+    splits                   train, validation, test, of which only train may be fitted to
     bundle, measures         a model, whole; what scores are made of
     params, schema           params.yaml, checked
     stage, errors            the door of every stage; every known mistake

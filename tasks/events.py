@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tasks.index import Batch
 from tasks.params import Params
-from tasks.raw import WITHDRAWN, Batch, read_events
+from tasks.raw import WITHDRAWN, read_events
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import pandas as pd
 
 from tasks.errors import ContractBroken
 from tasks.events import fold
+from tasks.index import Batch
 from tasks.params import Params, Split
-from tasks.raw import Batch, read_samples
+from tasks.raw import read_samples
 
 PARTS = ("train", "val", "test")
 NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from tasks import params as parameters
+from tasks.index import write_index
 from tasks.ingest import ingest
 from tasks.ingest.landing import list_batches
-from tasks.raw import write_index
 
 ROOT = Path(__file__).resolve().parent.parent
 

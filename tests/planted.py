@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from tasks.features import Features, read_features, read_sample_ids, write_features
 from tasks.files import file_digest, write_bytes, write_json
+from tasks.index import Batch, Partition, write_index
 from tasks.paths import ENCODERS, FEATURES, MANIFEST
-from tasks.raw import Batch, Partition, write_index
 from tasks.tables import write_parquet
 
 KINDS = {"audio": "audio", "image": "image", "text": "text"}

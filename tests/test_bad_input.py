@@ -28,11 +28,11 @@ from PIL import Image
 from tasks.embedded import night, preflight
 from tasks.errors import ContractBroken, TasksError
 from tasks.files import file_digest, read_json
+from tasks.index import NO_DATA, read_index
 from tasks.ingest.__main__ import main as ingest
 from tasks.params import load
 from tasks.paths import MANIFEST, RAW, REFERENCE
 from tasks.profile.__main__ import profile
-from tasks.raw import NO_DATA, read_index
 from tasks.run.git import git
 from tasks.run.settings import settings
 from tasks.validate.__main__ import validate

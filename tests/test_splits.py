@@ -5,8 +5,8 @@ import pytest
 from tasks import splits
 from tasks.errors import ContractBroken
 from tasks.files import file_digest
+from tasks.index import Batch, Partition
 from tasks.params import Split, check
-from tasks.raw import Batch, Partition
 from tasks.tables import write_parquet
 
 

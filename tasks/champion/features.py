@@ -11,8 +11,9 @@ from tasks.bundle import Bundle
 from tasks.errors import ContractBroken
 from tasks.features import Features, read_sample_ids
 from tasks.files import folder_digest
+from tasks.index import Batch, Partition, partitions, read_index
 from tasks.paths import ENCODERS, FEATURES
-from tasks.raw import Batch, Partition, partitions, read_index, read_partition
+from tasks.raw import read_partition
 from tasks.train.inputs import aligned, assembled
 
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from tasks.erase.find import fingerprint
 from tasks.errors import NoData, Refused
 from tasks.files import file_digest, write_json
+from tasks.index import Batch, Partition, read_index, write_index
 from tasks.ingest.erased import ERASED, read_erased, write_erased
 from tasks.paths import INDEX, RAW, REFERENCE
 from tasks.promote.announce import one_line
-from tasks.raw import Batch, Partition, read_index, write_index
 from tasks.run import lock
 from tasks.run.git import compare_and_set, git
 from tasks.run.landed import LEDGER

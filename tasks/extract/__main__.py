@@ -7,9 +7,10 @@ from tasks import params as parameters
 from tasks.extract import load_encoder
 from tasks.features import check_features, write_features
 from tasks.files import new_folder
+from tasks.index import partitions, read_index
 from tasks.memo import brought
 from tasks.paths import ENCODERS, FEATURES
-from tasks.raw import partitions, read_index, read_partition
+from tasks.raw import read_partition
 from tasks.stage import count, enter
 from tasks.steady import steady
 

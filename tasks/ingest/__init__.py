@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from tasks.errors import ContractBroken
 from tasks.files import file_digest
+from tasks.index import Batch, Partition
 from tasks.ingest.erased import REASON, Erased
 from tasks.ingest.events import Events
 from tasks.ingest.landing import Landed
@@ -26,7 +27,6 @@ from tasks.ingest.rows import Rows
 from tasks.ingest.samples import sample, schema
 from tasks.ingest.table import Line
 from tasks.params import Params
-from tasks.raw import Batch, Partition
 
 CONTENT = pa.schema([("sample_id", pa.string()), ("file_name", pa.string()), ("data", pa.binary())])
 WHOLE = frozenset({"samples", "events"})  # kept in one partition a batch

@@ -7,12 +7,12 @@ of samples becomes the reference. Batches that are known by content are passed o
 import sys
 
 from tasks.errors import ContractBroken, NoData, TasksError
+from tasks.index import Batch, read_index, write_index
 from tasks.ingest import changed, digest, ingest
 from tasks.ingest.erased import ERASED, read_erased
 from tasks.ingest.landing import look
 from tasks.params import load
 from tasks.paths import RAW, REFERENCE
-from tasks.raw import Batch, read_index, write_index
 
 
 def main() -> None:

@@ -13,8 +13,9 @@ from time import perf_counter
 from typing import Any
 
 from tasks.errors import NoData
+from tasks.index import Batch, Partition, read_index
 from tasks.paths import INDEX, RAW
-from tasks.raw import Batch, Partition, read_index, read_partition
+from tasks.raw import read_partition
 
 SAMPLES = 100
 ROWS = {

@@ -12,11 +12,12 @@ from tasks import params as parameters
 from tasks.errors import ContractBroken
 from tasks.extract import Card, network_module, save_encoder
 from tasks.files import new_folder
+from tasks.index import Batch, partitions, read_index
 from tasks.params import Modality
 from tasks.paths import ENCODERS, REFERENCE
 from tasks.pretrain.fit import fit
 from tasks.profile import kind_module
-from tasks.raw import Batch, partitions, read_index, read_partition
+from tasks.raw import read_partition
 from tasks.splits import classes, training_rows
 from tasks.stage import count, enter
 from tasks.steady import steady

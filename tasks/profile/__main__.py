@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from tasks import params as parameters
 from tasks.errors import ContractBroken
 from tasks.files import new_folder
+from tasks.index import Partition, partitions, read_index
 from tasks.memo import brought
 from tasks.paths import PROFILES
 from tasks.profile import kind_module, schema
 from tasks.profile.partition import check_profile, write_profile
-from tasks.raw import Partition, partitions, read_index, read_partition
+from tasks.raw import read_partition
 from tasks.stage import count, enter
 
 

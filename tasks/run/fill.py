@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.files import file_digest
+from tasks.index import Batch, Partition, read_index, write_index
 from tasks.paths import INDEX, RAW
-from tasks.raw import Batch, Partition, read_index, write_index
 from tasks.run import lock
 from tasks.run.child import scrubbed_environment
 from tasks.run.failures import Killed, check

@@ -8,10 +8,10 @@ from typing import Any
 
 from tasks.errors import ContractBroken, NoData, UnknownName
 from tasks.files import write_json
+from tasks.index import Batch, write_index
+from tasks.index import read_index as read_batches
 from tasks.params import Params
 from tasks.paths import INDEX, RAW
-from tasks.raw import Batch, write_index
-from tasks.raw import read_index as read_batches
 from tasks.run import intact
 from tasks.run.settings import Settings
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.files import file_digest
+from tasks.index import Partition
 from tasks.paths import INDEX, MEMO
-from tasks.raw import Partition
 
 NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})-([0-9a-f]{8})(\.[a-z0-9]+)?")
 KEPT = re.compile(r"([A-Za-z0-9._-]+)~([0-9]+)~([0-9a-f]{32})")

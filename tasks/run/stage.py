@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tasks.index import Partition, partitions, read_index
 from tasks.paths import INDEX, RAW
-from tasks.raw import Partition, partitions, read_index
 from tasks.run import graph, intact, lock
 from tasks.run.checkpoints import carried
 from tasks.run.child import scrubbed, scrubbed_environment
@@ -92,10 +92,12 @@ def ready(s: Settings, commit: str, name: str, fragments: lock.Fragments) -> Ite
             folder = around.enter_context(workspace(s, commit, name))
             around.enter_context(chdir(folder))
             repo = around.enter_context(Repo())
-            lock.merge(folder, fragments, graph.names(repo))
             stage = next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)
+            kept = _kept_deps(repo, stage)
+            needed = {name, *kept.values()}  # of dvc.lock no more: DVC reads and writes all of it at each step, slowly
+            lock.merge(folder, fragments, [one for one in graph.names(repo) if one in needed])
         prepared = Ready(folder, repo, stage, laps)
-        prepared.pull(_kept_deps(repo, stage))
+        prepared.pull(sorted(kept))
         yield prepared
 
 
@@ -147,18 +149,21 @@ def _reads(s: Settings, prepared: Ready) -> list[str]:
     return found
 
 
-def _kept_deps(repo: Any, stage: Any) -> list[str]:
-    """The deps that DVC keeps; params.yaml and code are in git already.
+def _kept_deps(repo: Any, stage: Any) -> dict[str, str]:
+    """The deps that DVC keeps, with the stage each comes from, "" for a .dvc file; params.yaml and code are in git already.
 
     `repro -s` does not look upstream: what is stale or missing on disk would pass as unchanged, so these are pulled first.
     """
-    outs = [PurePosixPath(out.fs_path) for other in repo.index.stages for out in other.outs]
-    wanted = set()
-    for dep in (PurePosixPath(dep.fs_path) for dep in stage.deps):
-        wanted |= {out for out in outs if out == dep or dep in out.parents}  # DVC takes outs as targets, and paths inside
-        wanted |= {dep for out in outs if out in dep.parents}
     root = PurePosixPath(repo.root_dir)
-    return sorted(str(path.relative_to(root)) for path in wanted)
+    deps = [PurePosixPath(dep.fs_path) for dep in stage.deps]
+    found = {}
+    for other in repo.index.stages:
+        for out in (PurePosixPath(out.fs_path) for out in other.outs):
+            for dep in deps:  # DVC takes outs as targets, and paths inside
+                if out == dep or dep in out.parents or out in dep.parents:
+                    path = dep if out in dep.parents else out
+                    found[str(path.relative_to(root))] = getattr(other, "name", "")
+    return found
 
 
 def _reproduce(repo: Any, name: str) -> None:

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from tasks import splits
 from tasks.errors import ContractBroken, NoData
 from tasks.events import fold
+from tasks.index import Batch, partitions, read_index
 from tasks.params import Params
 from tasks.paths import INDEX, PROFILES, REFERENCE
 from tasks.profile import kind_module, schema
-from tasks.raw import Batch, partitions, read_index
 from tasks.validate.window import windowed
 
 PROFILED = ("sample_id", "batch", "ok", "reason", "sha256", "near", "duration_s")

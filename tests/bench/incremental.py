@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.raw import read_index
+from tasks.index import read_index
 from tasks.run import lock
 from tasks.run.child import scrubbed_environment
 from tasks.run.git import git

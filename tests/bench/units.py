@@ -17,7 +17,7 @@ from time import process_time
 from typing import Any
 
 from tasks.files import file_digest
-from tasks.raw import Batch, Partition, write_index
+from tasks.index import Batch, Partition, write_index
 from tasks.run.git import git
 from tasks.run.settings import Settings
 from tests.bench.bare import bare_workspace, command, stage_commands

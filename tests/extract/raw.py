@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from tasks.files import file_digest
+from tasks.index import Batch, Partition, write_index
 from tasks.paths import INDEX, RAW, REFERENCE
-from tasks.raw import Batch, Partition, write_index
 
 CLASSES = ("high", "low")
 OPTIONS = {

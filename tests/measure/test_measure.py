@@ -13,8 +13,8 @@ import pytest
 
 from tasks import measure as measuring
 from tasks.errors import NoData
+from tasks.index import Batch, Partition, write_index
 from tasks.measure.__main__ import main
-from tasks.raw import Batch, Partition, write_index
 from tasks.tables import write_parquet
 
 

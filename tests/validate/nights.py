@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import yaml
 
 from tasks.files import read_json
+from tasks.index import partitions, read_index, write_index
 from tasks.ingest import ingest
 from tasks.params import load
 from tasks.paths import INDEX, MANIFEST, PROFILES, RAW, REFERENCE
 from tasks.profile.partition import write_profile
-from tasks.raw import partitions, read_index, read_partition, write_index
+from tasks.raw import read_partition
 from tasks.validate.__main__ import validate
 from tests.ingest.land import write
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.index import read_index, write_index
 from tasks.ingest.landing import list_batches
 from tasks.params import load
 from tasks.paths import INDEX, MANIFEST, REFERENCE
-from tasks.raw import read_index, write_index
 from tasks.splits import training_rows
 from tests.validate.nights import failed, judge, land, rows
 

@@ -5,8 +5,8 @@ import pytest
 
 from tasks.errors import ContractBroken, NoData
 from tasks.files import file_digest
+from tasks.index import read_index, write_index
 from tasks.paths import INDEX, MANIFEST, PROFILES
-from tasks.raw import read_index, write_index
 from tasks.validate import summary
 from tasks.validate.__main__ import validate
 from tests.validate.nights import failed, judge, land, rows
