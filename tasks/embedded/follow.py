@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.embedded.rest import Rest, Unreachable
 
-POLL_S = 1.0
+POLL_S = 2.0  # each answer costs the API server some 0.02 s that the night could use
 PATIENCE_S = 180.0  # without an answer, several requests long; SQLite, or the whole machine, may be busy for a while
 QUIET = {None, "none", "scheduled", "queued", "removed"}  # states that say nothing to a person
 RAN = {"success", "failed", "up_for_retry"}  # states of a task that did something
