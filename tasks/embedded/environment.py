@@ -88,7 +88,6 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",  # s, to read a known one again
         "LOGGING__BASE_LOG_FOLDER": str(s.home / "logs" / "tasks"),
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(s.home / "logs" / "dags"),
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",  # s
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",  # s, until a task whose worker was killed is tried again
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",  # s, to look for tasks of a scheduler that was killed
         "SCHEDULER__TASK_QUEUED_TIMEOUT": "120",  # s, until a task that no worker takes is queued again

@@ -1,6 +1,6 @@
 """DVC parses dvc.yaml and dvc.lock anew at each of its steps, some 40 times for one stage; here once per content.
 
-ruamel.yaml, which DVC parses with, takes 0.05 s for dvc.lock, written in Python as it is: half of what a small stage costs.
+ruamel.yaml, which DVC parses with, takes 0.01 s for dvc.lock, and 0.05 s where its part in C is not installed.
 """
 
 import pickle
