@@ -1,9 +1,9 @@
 """What orchestration costs: `python -m tests.bench.overhead`.
 
 One night of the sample with the default parameters, three times in one run, each from nothing: the DAG under Airflow, `dvc
-repro`, and bare commands one after another: `python -m tasks.ingest`, the stages, `python -m tasks.measure`, which is what the
-DAG's tasks do. Ends with one line of JSON; exit code 1 when orchestration costs more than 4 CPU seconds a task, or the DAG takes
-more than 1.5 times the bare commands' wall time. `stages_alone` holds the DAG against the stages' commands only.
+repro`, and, one after another, the bare commands that do what the DAG's tasks do: `python -m tasks.ingest`, the stages,
+`python -m tasks.measure`. Ends with one line of JSON; exit code 1 when orchestration costs more than 4 CPU seconds a task, or
+the DAG takes more than 1.5 times the bare commands' wall time. `stages_alone` holds the DAG against the stages' commands only.
 """
 
 import json
