@@ -15,7 +15,7 @@ from tasks.index import Batch, Partition, read_index, write_index
 from tasks.ingest.erased import ERASED, read_erased, write_erased
 from tasks.paths import INDEX, RAW, REFERENCE
 from tasks.promote.announce import one_line
-from tasks.run import lock
+from tasks.run import intact, lock
 from tasks.run.git import compare_and_set, git
 from tasks.run.landed import LEDGER
 from tasks.run.open import NIGHTLY
@@ -100,7 +100,7 @@ def _keep(folder: Path, batches: list[Batch], new: dict[str, Partition]) -> None
     paths = [str(RAW / partition.path) for partition in new.values()]
     with Repo() as repo:
         repo.add(paths)
-        repo.push(targets=paths)
+        intact.push(repo, paths)
     for path in (INDEX, REFERENCE):
         write_index([_renamed(batch, new) for batch in _batches(folder / path)], folder / path)
     ledger = json.loads((folder / LEDGER).read_text())["batches"]

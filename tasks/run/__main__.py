@@ -10,6 +10,7 @@ from tasks.errors import Overtaken, WrongValue
 from tasks.run.child import answer, request
 from tasks.run.failures import say
 from tasks.run.parsing import parse_once
+from tasks.run.reflink import reflink_whole
 from tasks.run.settings import settings
 
 
@@ -130,6 +131,7 @@ if __name__ == "__main__":
     gc.set_threshold(GARBAGE_AFTER)
     try:
         parse_once()
+        reflink_whole()
         answer(asked["answer"], VERBS[asked["verb"]](asked))
         code = 0
     except Exception as error:

@@ -8,7 +8,7 @@ On the way out DVC only logs what it could not keep, a full disk for one, and ca
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,31 @@ def bring(repo: Any, targets: Sequence[str]) -> None:
             return
         print(f"damaged on this machine, brought again: {', '.join(map(str, damaged[:5]))}", flush=True)
     raise NoData(_lacking(repo, targets, f"{damaged[0]} is not what dvc.lock names"))
+
+
+def push(repo: Any, targets: Sequence[str]) -> None:
+    """Push; the list of a folder that lies damaged in the remote is put there again, which DVC by itself never does.
+
+    Args:
+        repo: an open DVC repository.
+        targets: stages, outs, and paths inside them, from the repository's root.
+
+    Raises:
+        ObjectFormatError: it is damaged here, too.
+    """
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.errors import ObjectFormatError
+
+    try:
+        repo.push(targets=list(targets))
+        return
+    except ObjectFormatError as error:
+        print(f"damaged in the remote, pushed again: {error}", flush=True)
+    remote = repo.cloud.get_remote_odb()
+    for name in {out.hash_info.value for out in repo.index.outs if out.hash_info and out.hash_info.isdir}:
+        with suppress(ObjectFormatError, FileNotFoundError):
+            HashFileDB.check(remote, name)  # it removes what is not what its name says
+    repo.push(targets=list(targets))
 
 
 @contextmanager

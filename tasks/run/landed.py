@@ -128,4 +128,4 @@ def _keep(folder: Path, made: list[Batch], ledger: list[dict[str, Any]]) -> None
     new = [str(RAW / partition.path) for batch in made for parts in batch.partitions.values() for partition in parts]
     with Repo() as repo, intact.kept(repo, new):
         repo.add([str(RAW)] if not (folder / f"{RAW}.dvc").is_file() else new)
-        repo.push(targets=new)
+        intact.push(repo, new)

@@ -7,6 +7,7 @@ from typing import Any
 from tasks.files import write_json
 from tasks.paths import BUNDLE
 from tasks.promote import registry
+from tasks.run import intact
 from tasks.run.git import git
 from tasks.run.settings import Settings
 
@@ -54,4 +55,4 @@ def _pin_nothing(folder: Path, name: str) -> None:
     (folder / "data" / name).mkdir(parents=True)
     with Repo() as repo:
         repo.add(f"data/{name}")
-        repo.push(targets=[f"data/{name}"])
+        intact.push(repo, [f"data/{name}"])

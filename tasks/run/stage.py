@@ -117,7 +117,7 @@ def _run(s: Settings, prepared: Ready) -> None:
             around.enter_context(prepared.laps.of("repro"))
             _reproduce(repo, stage.name)
         with prepared.laps.of("push"):
-            repo.push(targets=[stage.name])
+            intact.push(repo, [stage.name])
     if prepared.partitions:
         with prepared.laps.of("push"):
             memo.record(made(prepared.folder / out, [p for p in prepared.partitions if p.path not in hits]))

@@ -68,6 +68,26 @@ def test_what_rots_in_the_cache_is_brought_again(profiled: tuple[Project, str, d
     assert file_digest(stored(project, "cache", profile(done)), "md5") == profile(done)
 
 
+def empty(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("harm", [cut, delete, empty])
+def test_the_list_of_a_folder_that_rots_in_the_remote_is_pushed_again(
+    profiled: tuple[Project, str, dict[str, Any]], harm: Harm
+) -> None:
+    project, commit, done = profiled
+    good = run(project, commit, "validate", done)
+    name = good["lock"]["outs"][0]["md5"]
+    assert name.endswith(".dir")
+    harm(stored(project, "remote", name))
+
+    assert run(project, commit, "validate", done)["lock"] == good["lock"]
+
+    assert stored(project, "remote", name).read_bytes() == stored(project, "cache", name).read_bytes()
+
+
 @pytest.mark.parametrize("harm", [flip, cut, delete])
 def test_what_rots_in_the_remote_is_told_and_never_read(profiled: tuple[Project, str, dict[str, Any]], harm: Harm) -> None:
     project, commit, done = profiled
