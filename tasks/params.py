@@ -21,7 +21,7 @@ from tasks.schema import build
 
 PARAMS = Path("params.yaml")
 KINDS = ("audio", "image", "tabular", "text", "timeseries")
-FUSIONS = ("attention", "concat", "mean", "product")
+FUSIONS = ("attention", "concat", "convolutional", "gated", "lowrank", "mean", "product", "recurrent")
 COUNTS = (
     "threads",
     "split.folds",

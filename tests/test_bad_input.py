@@ -403,7 +403,10 @@ def test_a_batch_changed_after_ingest_is_refused_and_what_was_ingested_stays(cap
             "train.learning_rate must be a finite number, got '1e-3'; to YAML that is a text",
         ),
         ({"gate": {"margin": float("nan")}}, "params.yaml: gate.margin must be a finite number, got nan"),
-        ({"fusions": ["concat", "blend"]}, "unknown fusion in params.yaml: 'blend'; known: attention, concat, mean, product"),
+        (
+            {"fusions": ["concat", "blend"]},
+            "unknown fusion in params.yaml: 'blend'; known: attention, concat, convolutional, gated, lowrank, mean, product, recurrent",
+        ),
         (
             {"modalities": {"image": {"kind": "video"}}},
             "unknown kind in params.yaml: modalities.image.kind = 'video'; known: audio",

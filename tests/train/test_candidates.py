@@ -173,7 +173,9 @@ def test_an_id_that_stands_twice_in_a_batch_is_told():
 
 
 def test_unknown_fusions_are_told_with_the_known():
-    with pytest.raises(UnknownName, match="unknown fusion 'tensor'; known: attention, concat, mean, plain, product"):
+    with pytest.raises(
+        UnknownName, match="unknown fusion 'tensor'; known: attention, concat, convolutional, gated, lowrank, mean, plain"
+    ):
         train("tensor")
 
 

@@ -86,6 +86,25 @@ def test_samples_do_not_see_each_other(name):
     torch.testing.assert_close(one, whole[3:4])
 
 
+@pytest.mark.parametrize("lacking", [(), *((m,) for m in NAMES), *(tuple(x for x in NAMES if x != m) for m in NAMES)])
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_whatever_is_lacking_numbers_are_finite_and_gradients_are_those_of_differences(name, lacking):
+    tokens, mask, time = tokens_of()
+    for m in lacking:
+        mask[m][:] = False
+        tokens[m][:] = float("nan")
+    made = network(name).double()
+    parts = {m: x[:2, :2].double().requires_grad_(m not in lacking) for m, x in tokens.items()}
+    seen, when = ({m: x[:2, :2] for m, x in part.items()} for part in (mask, time))
+    there = [m for m in NAMES if m not in lacking]
+
+    def logits(*given):
+        return made({**parts, **dict(zip(there, given, strict=True))}, seen, when)["label"]
+
+    assert torch.isfinite(logits(*(parts[m] for m in there))).all()
+    assert torch.autograd.gradcheck(logits, tuple(parts[m] for m in there))
+
+
 @pytest.mark.parametrize("name", sorted(FUSIONS))
 def test_a_present_modality_matters_and_an_absent_one_does_not(name):
     tokens, mask, time = tokens_of()
@@ -135,9 +154,40 @@ def test_attention_tells_the_order_of_tokens():
     )
 
 
+@pytest.mark.parametrize("name", ["attention", "convolutional", "recurrent"])
+def test_when_a_token_came_matters(name):
+    tokens, mask, time = tokens_of()
+    late = {**time, "image": time["image"].flip(1)}
+    assert not torch.allclose(network(name)(tokens, mask, late)["label"], network(name)(tokens, mask, time)["label"])
+
+
+@pytest.mark.parametrize("name", ["convolutional", "recurrent"])
+def test_time_alone_says_the_order_of_tokens(name):
+    tokens, mask, time = tokens_of()
+    time = {m: x + 0.1 * number for number, (m, x) in enumerate(time.items())}  # no two at one moment
+    turned = [{**part, "image": part["image"].flip(1)} for part in (tokens, mask, time)]
+    torch.testing.assert_close(network(name)(*turned)["label"], network(name)(tokens, mask, time)["label"])
+
+
+@pytest.mark.parametrize("name", ["convolutional", "recurrent"])
+def test_when_the_clock_began_does_not_matter(name):
+    tokens, mask, time = tokens_of()
+    shifted = {m: x + 64 for m, x in time.items()}
+    torch.testing.assert_close(network(name)(tokens, mask, shifted)["label"], network(name)(tokens, mask, time)["label"])
+
+
 @pytest.mark.parametrize(
     ("name", "squares", "widths"),
-    [("mean", 2, 4), ("concat", 4, 6), ("product", 2 * 4, 2 * 3 + 2 * 2 + 1), ("attention", 9, 14)],
+    [
+        ("mean", 2, 4),
+        ("concat", 4, 6),
+        ("product", 2 * 4, 2 * 3 + 2 * 2 + 1),
+        ("attention", 9, 14),
+        ("gated", 3 * 3, 2 * 3 + 2),
+        ("recurrent", 8, 3 + 9),
+        ("convolutional", 3 + 6, 4),
+        ("lowrank", 8 * 3, 8 * 3 + 8 + 1),
+    ],
 )
 def test_the_number_of_parameters_is_the_documented_one(name, squares, widths):
     made = FUSIONS[name](NAMES, WIDTH, heads=2)

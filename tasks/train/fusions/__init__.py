@@ -8,7 +8,20 @@ from torch import nn
 
 from tasks.train.fusions.attention import Attention
 from tasks.train.fusions.concat import Concat
+from tasks.train.fusions.convolutional import Convolutional
+from tasks.train.fusions.gated import Gated
+from tasks.train.fusions.lowrank import LowRank
 from tasks.train.fusions.mean import Mean
 from tasks.train.fusions.product import Product
+from tasks.train.fusions.recurrent import Recurrent
 
-FUSIONS: dict[str, type[nn.Module]] = {"attention": Attention, "concat": Concat, "mean": Mean, "product": Product}
+FUSIONS: dict[str, type[nn.Module]] = {
+    "attention": Attention,
+    "concat": Concat,
+    "convolutional": Convolutional,
+    "gated": Gated,
+    "lowrank": LowRank,
+    "mean": Mean,
+    "product": Product,
+    "recurrent": Recurrent,
+}
