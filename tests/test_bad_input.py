@@ -405,7 +405,7 @@ def test_a_batch_changed_after_ingest_is_refused_and_what_was_ingested_stays(cap
         ({"gate": {"margin": float("nan")}}, "params.yaml: gate.margin must be a finite number, got nan"),
         (
             {"fusions": ["concat", "blend"]},
-            "unknown fusion in params.yaml: 'blend'; known: attention, concat, convolutional, gated, lowrank, mean, product, recurrent",
+            "unknown fusion in params.yaml: 'blend'; known: attention, concat, convolutional",
         ),
         (
             {"modalities": {"image": {"kind": "video"}}},

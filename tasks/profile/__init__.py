@@ -10,10 +10,12 @@ A file per kind, found by its name. Each has
     duration_s(array, options)  seconds, None for a kind that has no time
 """
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from types import ModuleType
 
 import numpy as np
@@ -79,6 +81,54 @@ def refusing(what: str) -> Iterator[None]:
     except Exception as error:
         text = ADDRESS.sub("", " ".join(str(error).split())) or type(error).__name__
         raise ContractBroken(f"not a readable {what}: {text[:200]}") from error
+
+
+NPY = b"\x93NUMPY"
+
+
+def read_npy(data: bytes, check: Callable[[tuple[int, ...]], None]) -> npt.NDArray[np.generic]:
+    """An array of plain numbers from the bytes of a `.npy` file; nothing is copied and nothing unpickled.
+
+    Args:
+        data: the whole file.
+        check: raises ContractBroken for a shape that is not wanted, before anything of its size is made.
+
+    Raises:
+        ContractBroken: no such file, objects, or a header that promises another size than is there.
+    """
+    with refusing(".npy file"):
+        file = BytesIO(data)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, columns_first, dtype = read(file)
+        if dtype.kind not in "fiub":
+            raise ContractBroken(f".npy file of {dtype}; only plain numbers are read")
+        there, promised = len(data) - file.tell(), math.prod(shape) * dtype.itemsize
+        if promised != there:
+            raise ContractBroken(f".npy header promises {promised} bytes (shape {shape}), {there} are there")
+        check(shape)
+        flat = np.frombuffer(data, dtype=dtype, offset=file.tell())
+        return flat.reshape(shape, order="F" if columns_first else "C")
+
+
+def finite32(array: npt.NDArray[np.generic], what: str, axes: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """An array as contiguous float32.
+
+    Args:
+        array: any numbers.
+        what: it is called in the message.
+        axes: names of its axes there.
+
+    Raises:
+        ContractBroken: it holds NaN, infinity or what is too large for float32; says where first.
+    """
+    with np.errstate(over="ignore"):  # what is too large becomes infinity and is refused below
+        plain = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(plain).all():
+        place = np.argwhere(~np.isfinite(plain))[0]
+        shown = ", ".join(f"{axis} {int(at)}" for axis, at in zip(axes, place, strict=True))
+        raise ContractBroken(f"{what} with NaN or infinity, first at {shown}")
+    return plain
 
 
 def signed64(bits: npt.NDArray[np.bool_]) -> int:

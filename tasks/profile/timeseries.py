@@ -1,17 +1,16 @@
 """Series: .npy, Parquet or CSV bytes -> float32 [t, channels]."""
 
-import math
 from dataclasses import dataclass
-from io import BytesIO, StringIO
+from io import StringIO
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
-from tasks.profile import refusing, require_at_least, require_positive, signed64
+from tasks.profile import NPY, finite32, read_npy, refusing, require_at_least, require_positive, signed64
 
 MEASURES = ("steps", "mean", "deviation", "lowest", "highest")
-NPY, PARQUET = b"\x93NUMPY", b"PAR1"
+PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,13 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
             channels, more than `max_steps` steps (said before they are read), NaN or infinity (says where).
     """
     if data.startswith(NPY):
-        array = _read_npy(data, options)
+        found = read_npy(data, lambda shape: _check_shape(shape, options))
+        array = found.reshape(len(found), -1)
     elif data.startswith(PARQUET):
         array = _read_parquet(data, options)
     else:
         array = _read_csv(data, options)
-    return _finite(array)
-
-
-def _read_npy(data: bytes, options: Options) -> npt.NDArray[np.generic]:
-    with refusing(".npy file"):
-        file = BytesIO(data)
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, columns_first, dtype = read(file)
-        if dtype.kind not in "fiub":
-            raise ContractBroken(f".npy file of {dtype}; only plain numbers are read")
-        there, promised = len(data) - file.tell(), math.prod(shape) * dtype.itemsize
-        if promised != there:
-            raise ContractBroken(f".npy header promises {promised} bytes (shape {shape}), {there} are there")
-        _check_shape(shape, options)
-        flat = np.frombuffer(data, dtype=dtype, offset=file.tell())
-        return flat.reshape((shape[0], -1), order="F" if columns_first else "C")
+    return finite32(array, "series", ("step", "channel"))
 
 
 def _read_parquet(data: bytes, options: Options) -> npt.NDArray[np.generic]:
@@ -114,15 +98,6 @@ def _check_shape(shape: tuple[int, ...], options: Options) -> None:
         raise ContractBroken("series without a single step")
     if steps > options.max_steps:
         raise ContractBroken(f"series of {steps} steps; at most max_steps = {options.max_steps} are read")
-
-
-def _finite(array: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinity and is refused below
-        series = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(series).all():
-        step, channel = (int(i) for i in np.argwhere(~np.isfinite(series))[0])
-        raise ContractBroken(f"series with NaN or infinity, first at step {step}, channel {channel}")
-    return series
 
 
 def measure(array: npt.NDArray[np.float32], options: Options) -> dict[str, float]:

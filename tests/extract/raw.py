@@ -18,6 +18,7 @@ CLASSES = ("high", "low")
 OPTIONS = {
     "audio": {"max_s": 0.3, "bands": 16},
     "image": {"side_px": 16},
+    "pointcloud": {"used_points": 64},
     "tabular": {"numbers": ["size"], "categories": ["colour"]},
     "text": {"max_chars": 40},
     "timeseries": {"channels": 2, "rate_hz": 50},
@@ -62,7 +63,15 @@ def tabular(label: str, rng: np.random.Generator) -> bytes:
     return json.dumps({"colour": str(rng.choice(["red", "green", "blue"])), "size": size}, sort_keys=True).encode()
 
 
-MAKE = {"audio": audio, "image": image, "tabular": tabular, "text": text, "timeseries": timeseries}
+def pointcloud(label: str, rng: np.random.Generator) -> bytes:
+    n = int(rng.integers(40, 120))
+    points = rng.normal(size=(n, 3)) * [1, 1, 2.5 if label == "high" else 0.5] + rng.normal(0, 1, 3)
+    file = io.BytesIO()
+    np.save(file, points.astype(np.float32))
+    return file.getvalue()
+
+
+MAKE = {"audio": audio, "image": image, "pointcloud": pointcloud, "tabular": tabular, "text": text, "timeseries": timeseries}
 
 
 def items(kind: str, count: int, seed: int = 0) -> tuple[list[bytes], list[str]]:
