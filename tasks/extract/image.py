@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tasks.extract.layers import Inputs, convolution, shifted
+from tasks.extract.layers import Inputs, areas, convolution, shifted
 from tasks.profile.image import Options
 
 GRID = 4
@@ -46,17 +46,6 @@ def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, 
     return {**inputs, "pixels": pixels + NOISE * noise}
 
 
-def areas(side: int) -> npt.NDArray[np.float32]:
-    """Weights float32 [4, side] that average a line's places over 4 equal stretches.
-
-    A product with them is deterministic on every device; `AdaptiveAvgPool2d` has no such gradient on CUDA.
-    """
-    edges = np.arange(GRID + 1) * side / GRID
-    places = np.arange(side)
-    shares = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
-    return np.asarray(np.clip(shares, 0, None) * GRID / side, dtype=np.float32)
-
-
 class Encoder(nn.Module):
     """Three strided convolutions, then a token per cell of a 4 x 4 grid."""
 
@@ -76,7 +65,7 @@ class Encoder(nn.Module):
             convolution(32, width, 1),
         )
         side = -(-options.side_px // 4)  # after two strides of 2
-        self.register_buffer("areas", torch.from_numpy(areas(side)), persistent=False)
+        self.register_buffer("areas", torch.from_numpy(areas(side, GRID)), persistent=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:

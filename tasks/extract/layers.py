@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
@@ -32,3 +33,14 @@ def hidden_stretches(batch: int, length: int, most: int, generator: torch.Genera
     starts = (torch.rand((batch, 1), generator=generator) * (length - widths + 1)).long()
     steps = torch.arange(length)
     return (steps >= starts) & (steps < starts + widths)
+
+
+def areas(side: int, stretches: int) -> npt.NDArray[np.float32]:
+    """Weights float32 [stretches, side] that average a line's places over stretches of equal length.
+
+    A product with them is deterministic on every device; adaptive average pooling has no such gradient on CUDA.
+    """
+    edges = np.arange(stretches + 1) * side / stretches
+    places = np.arange(side)
+    shares = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
+    return np.asarray(np.clip(shares, 0, None) * stretches / side, dtype=np.float32)

@@ -22,6 +22,7 @@ OPTIONS = {
     "tabular": {"numbers": ["size"], "categories": ["colour"]},
     "text": {"max_chars": 40},
     "timeseries": {"channels": 2, "rate_hz": 50},
+    "volume": {"side": 8},
 }
 
 
@@ -71,7 +72,15 @@ def pointcloud(label: str, rng: np.random.Generator) -> bytes:
     return file.getvalue()
 
 
-MAKE = {"audio": audio, "image": image, "pointcloud": pointcloud, "tabular": tabular, "text": text, "timeseries": timeseries}
+def volume(label: str, rng: np.random.Generator) -> bytes:
+    voxels = rng.normal(0, 0.5, (8, 10, 12))
+    voxels[: 4 if label == "high" else 8, 3:7, 4:8] += 2 if label == "high" else 1
+    file = io.BytesIO()
+    np.save(file, voxels.astype(np.float32))
+    return file.getvalue()
+
+
+MAKE = {make.__name__: make for make in (audio, image, pointcloud, tabular, text, timeseries, volume)}
 
 
 def items(kind: str, count: int, seed: int = 0) -> tuple[list[bytes], list[str]]:

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from tasks.extract import image, tabular, text
+from tasks.extract.layers import areas
 from tasks.profile.image import Options as ImageOptions
 from tasks.profile.tabular import Options as TabularOptions
 from tasks.profile.tabular import identity
@@ -18,7 +19,7 @@ def test_areas_average_like_a_box_of_any_size(side):
     line = torch.randn(1, 1, side)
     fine = functional.interpolate(line, size=side * 4, mode="nearest")  # each place four times: 4 equal stretches of `side`
     expected = fine.view(4, side).mean(dim=1)
-    torch.testing.assert_close(torch.from_numpy(image.areas(side)) @ line[0, 0], expected)
+    torch.testing.assert_close(torch.from_numpy(areas(side, 4)) @ line[0, 0], expected)
 
 
 def test_pixels_are_standardised_by_the_training_pixels():
