@@ -20,7 +20,7 @@ from tasks.errors import ContractBroken, UnknownName, WrongValue
 from tasks.schema import build
 
 PARAMS = Path("params.yaml")
-KINDS = ("audio", "image", "pointcloud", "tabular", "text", "timeseries", "volume")
+KINDS = ("audio", "image", "pointcloud", "tabular", "text", "timeseries", "video", "volume")
 FUSIONS = ("attention", "concat", "convolutional", "gated", "lowrank", "mean", "product", "recurrent")
 COUNTS = (
     "threads",

@@ -408,8 +408,8 @@ def test_a_batch_changed_after_ingest_is_refused_and_what_was_ingested_stays(cap
             "unknown fusion in params.yaml: 'blend'; known: attention, concat, convolutional",
         ),
         (
-            {"modalities": {"image": {"kind": "video"}}},
-            "unknown kind in params.yaml: modalities.image.kind = 'video'; known: audio",
+            {"modalities": {"image": {"kind": "film"}}},
+            "unknown kind in params.yaml: modalities.image.kind = 'film'; known: audio",
         ),
     ],
 )

@@ -1,8 +1,8 @@
 """Where a sample, its group or its content stands on both sides of a split.
 
 What counts as the same content: the bytes of all *dense* modalities that a sample has (image, audio, pointcloud, timeseries,
-volume), taken together. Text and table cells are left out: the same word is typed, the same number measured, many times in
-good faith.
+video, volume), taken together. Text and table cells are left out: the same word is typed, the same number measured, many times
+in good faith.
 The bytes of a single dense modality may repeat for dull reasons too (a covered camera, silence), so one modality alone,
 equal or nearly equal, is a warning and never costs a sample.
 """
@@ -15,7 +15,7 @@ import pandas as pd
 
 from tasks.validate.night import Night
 
-DENSE = frozenset({"audio", "image", "pointcloud", "timeseries", "volume"})
+DENSE = frozenset({"audio", "image", "pointcloud", "timeseries", "video", "volume"})
 NEAR_BITS = 3  # of 64; hashes that differ in at most 3 bits agree in at least one of four 16-bit blocks
 NEIGHBOURS = 8
 

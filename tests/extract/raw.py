@@ -22,6 +22,7 @@ OPTIONS = {
     "tabular": {"numbers": ["size"], "categories": ["colour"]},
     "text": {"max_chars": 40},
     "timeseries": {"channels": 2, "rate_hz": 50},
+    "video": {"side_px": 8, "rate_hz": 5, "max_s": 1.0},
     "volume": {"side": 8},
 }
 
@@ -72,6 +73,17 @@ def pointcloud(label: str, rng: np.random.Generator) -> bytes:
     return file.getvalue()
 
 
+def video(label: str, rng: np.random.Generator) -> bytes:
+    t = int(rng.integers(10, 30))
+    frames = rng.normal(80, 20, (t, 12, 12))
+    for number in range(t):  # a bar that rises, or one that sinks
+        at = (number if label == "high" else -number) // 3 % 12
+        frames[number, at : at + 3] += 90
+    file = io.BytesIO()
+    np.save(file, frames.clip(0, 255).astype(np.uint8))
+    return file.getvalue()
+
+
 def volume(label: str, rng: np.random.Generator) -> bytes:
     voxels = rng.normal(0, 0.5, (8, 10, 12))
     voxels[: 4 if label == "high" else 8, 3:7, 4:8] += 2 if label == "high" else 1
@@ -80,7 +92,7 @@ def volume(label: str, rng: np.random.Generator) -> bytes:
     return file.getvalue()
 
 
-MAKE = {make.__name__: make for make in (audio, image, pointcloud, tabular, text, timeseries, volume)}
+MAKE = {make.__name__: make for make in (audio, image, pointcloud, tabular, text, timeseries, video, volume)}
 
 
 def items(kind: str, count: int, seed: int = 0) -> tuple[list[bytes], list[str]]:
