@@ -2,8 +2,9 @@
 
 A sample is taken out of the state that the next night starts from, and every object that holds it is deleted from DVC's
 remote and this machine's cache: raw partitions, profiles, features, manifests, predictions, scores; then names of the
-memo, pages, logs and MLflow's artifacts. Weights stay. A version that held it is marked: it cannot be made again. Killed
-anywhere, it is finished by running it again: raw partitions, by which everything else is found, go last.
+memo, pages, logs and MLflow's artifacts, and what killed pushes left half-done, whatever it holds. Weights stay. A version
+that held it is marked: it cannot be made again. Killed anywhere, it is finished by running it again: raw partitions, by which
+everything else is found, go last.
 
     find      whether an object tells of a sample
     stores    DVC's cache and remote
@@ -26,6 +27,8 @@ from tasks.erase.plan import Plan, make
 from tasks.erase.rewrite import rewrite
 from tasks.erase.stores import Stores
 from tasks.errors import NoData, WrongValue
+from tasks.gc import uploads
+from tasks.gc.tries import halves
 from tasks.run.atwork import require_none
 from tasks.run.git import resolve
 from tasks.run.settings import Settings
@@ -92,3 +95,6 @@ def _do(s: Settings, folder: Path, plan: Plan, samples: Sequence[str], reason: s
         for oids in (plan.derived, plan.raw):
             for store in ("cache", "remote"):
                 stores.drop(store, oids)
+    for half in halves([s.cache, Path(s.remote)], older_s=0):  # of killed pushes and pulls: nobody is at work
+        half.unlink(missing_ok=True)
+    uploads.clean(s.remote, yes=True, older_s=0)

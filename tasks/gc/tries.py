@@ -27,10 +27,10 @@ def dead(work: Path, clock: Callable[[], float] = time.time) -> list[Path]:
     ]
 
 
-def halves(stores: Iterable[Path], clock: Callable[[], float] = time.time) -> list[Path]:
-    """Files older than a day that a killed push or pull left under DVC's temporary names (for S3 see `uploads`)."""
+def halves(stores: Iterable[Path], clock: Callable[[], float] = time.time, older_s: float = DAY_S) -> list[Path]:
+    """Files, so old or older, that a killed push or pull left under DVC's temporary names (for S3 see `uploads`)."""
     found = [path for store in stores if store.is_dir() for path in store.glob("files/md5/*/.*.tmp")]
-    return sorted(path for path in found if clock() - path.stat().st_mtime > DAY_S)
+    return sorted(path for path in found if clock() - path.stat().st_mtime >= older_s)
 
 
 def _cwd(process: psutil.Process) -> str:

@@ -11,13 +11,14 @@ from tasks.ingest.s3 import connect
 from tasks.run.atwork import DAY_S
 
 
-def clean(remote: str, yes: bool, clock: Callable[[], float] = time.time) -> list[str]:
-    """Abort those below DVC's remote that were begun more than a day ago, so that the store drops their parts.
+def clean(remote: str, yes: bool, clock: Callable[[], float] = time.time, older_s: float = DAY_S) -> list[str]:
+    """Abort those below DVC's remote that were begun some time ago, so that the store drops their parts.
 
     Args:
         remote: a folder, which has none, or `s3://bucket/prefix`.
         yes: abort, rather than only look.
         clock: s since 1970.
+        older_s: how long ago; a younger one may be at work.
 
     Returns:
         What goes, or why the store does not say.
@@ -29,7 +30,7 @@ def clean(remote: str, yes: bool, clock: Callable[[], float] = time.time) -> lis
     try:
         pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
         begun = [item for page in pages for item in page.get("Uploads", [])]
-        old = [item for item in begun if clock() - item["Initiated"].timestamp() > DAY_S]
+        old = [item for item in begun if clock() - item["Initiated"].timestamp() >= older_s]
         for item in old if yes else ():
             _abort(client, bucket, item)
     except (BotoCoreError, ClientError) as error:
