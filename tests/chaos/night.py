@@ -102,7 +102,7 @@ def night(
         state = _follow(scene, disturb)
         seconds = time.time() - began
         found = _patiently(lambda: tasks(rest, DAG, scene.run))
-        took = {t["task_id"]: float((rest.xcom(DAG, scene.run, t["task_id"]) or {}).get("seconds", 0)) for t in _stages(found)}
+        took = {t["task_id"]: float(rest.xcom(DAG, scene.run, t["task_id"])["spent_s"]["repro"]) for t in _stages(found)}
     ends = sorted(datetime.fromisoformat(t["end_date"]).timestamp() for t in found if t["state"] == "success")
     recovery = [round(next((end for end in ends if end > kill.at_s), began + seconds) - kill.at_s, 1) for kill in kills]
     return Night(
