@@ -7,6 +7,7 @@ Ends with one line of JSON; exit code 1 below a bar of BARS.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,7 @@ def measure(place: Path, samples: int, new: int, remote: str) -> dict[str, Any]:
     land(world.landing / "night-2", samples, new)
     second = _night(world, "second")
     print("the second night again, on another machine, with all in the memo", flush=True)
+    os.sync()
     empty = world.machine("empty").stages(second[0].opened)
     figures = compare(samples, new, first, second, empty)
     figures |= by_dvc(world, first[0], second[0], samples + new)
@@ -91,6 +93,7 @@ def _night(world: World, name: str) -> tuple[Night, dict[str, Any]]:
     began = time.monotonic()
     opened = control.open(name)
     opened_s = time.monotonic() - began
+    os.sync()  # what landed and was opened is not written to the disk at the worker's cost
     night = worker.stages(opened)
     control.close(night)
     raw = raw_sizes(world, opened["commit"])
@@ -114,6 +117,7 @@ def compare(samples: int, new: int, first: tuple[Night, Any], second: tuple[Nigh
     """The second night against the first one and against one in which all is in the memo."""
     both = [name for name in second[0].ran() if name in empty.ran()]
     new_bytes = sum(size for md5, size in second[1]["raw"].items() if md5 not in first[1]["raw"])
+    nights = {"first": first[0], "second": second[0], "empty": empty}
     of_first = first[0].in_stage_s(first[0].ran())
     counted = {name: second[0].work[name] for name in both if name.startswith(("profile", "extract"))}
     return {
@@ -132,10 +136,10 @@ def compare(samples: int, new: int, first: tuple[Night, Any], second: tuple[Nigh
         },
         "in_stage_share_of_first": round((second[0].in_stage_s(both) - empty.in_stage_s(both)) / of_first, 4),
         "stages_whose_bytes_differ_from_memo": _differing(second[0].locked(), empty.locked()),
-        "cpu_s": {"first": round(sum(first[0].cpu_s.values()), 1), "second": round(sum(second[0].cpu_s.values()), 1)},
+        "cpu_s": {name: round(sum(night.cpu_s.values()), 1) for name, night in nights.items()},
         "open_s": {"first": round(first[1]["open_s"], 1), "second": round(second[1]["open_s"], 1)},
-        "stages_s": {name: part["spent_s"] for name, part in first[0].fragments.items()},
-        "stages_second_s": {name: part["spent_s"] for name, part in second[0].fragments.items()},
+        "stages_cpu_s": {name: night.cpu_s for name, night in nights.items()},
+        "stages_s": {name: {n: p["spent_s"] for n, p in night.fragments.items()} for name, night in nights.items()},
     }
 
 
