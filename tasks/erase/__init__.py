@@ -17,6 +17,7 @@ everything else is found, go last.
 
 from collections.abc import Sequence
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def erase(s: Settings, samples: Sequence[str], reason: str, yes: bool, idle: boo
             plan = make(s, folder, Stores(repo), samples)
         if yes:
             _do(s, folder, plan, samples, reason)
-    return plan
+    return replace(plan, uploads=uploads.clean(s.remote, yes, older_s=0))
 
 
 def _check_out(folder: Path, commit: str) -> None:
@@ -97,4 +98,3 @@ def _do(s: Settings, folder: Path, plan: Plan, samples: Sequence[str], reason: s
                 stores.drop(store, oids)
     for half in halves([s.cache, Path(s.remote)], older_s=0):  # of killed pushes and pulls: nobody is at work
         half.unlink(missing_ok=True)
-    uploads.clean(s.remote, yes=True, older_s=0)

@@ -43,6 +43,7 @@ def told(s: Settings, plan: Plan, done: bool) -> list[str]:
     ]
     for version in plan.versions:
         lines.append(f"{version}: not reproducible: erased data ({', '.join(plan.roles[version]) or 'in its raw data'})")
+    lines += plan.uploads
     landing = landing_of(s, params.load())
     lines += ["yours to delete, in the landing zone:", *(f"  {landing}/{name}" for name in plan.landed)] if plan.landed else []
     lines.append("on other machines: delete the folder `cache` of each worker's home; it is filled again from the remote")

@@ -31,6 +31,7 @@ class Plan:
         versions: those that cannot be made again once the raw partitions are gone, with their tags.
         roles: version -> what the samples were to it, e.g. `train`.
         landed: files in the landing zone, below it, that are the user's to delete.
+        uploads: what is told of those to S3 that nobody finished, and may hold anything.
     """
 
     raw: dict[str, str]
@@ -41,6 +42,7 @@ class Plan:
     versions: dict[str, Tag]
     roles: dict[str, list[str]]
     landed: list[str] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
 
     @property
     def found(self) -> bool:

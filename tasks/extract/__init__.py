@@ -6,7 +6,8 @@ A file per kind, found by its name. Each has
     fit_facts(arrays, options)        what preparation needs to know of the training samples, as JSON: means, a vocabulary …
     prepare(array, options, facts)    a decoded sample -> arrays of fixed shape; two are `mask` bool [t], `time` float32 [t] (s)
     augment(inputs, generator)        a batch of them, varied for training
-    Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]
+    Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]; `dropout` is the share of
+                                      features that is hidden in training
 """
 
 from collections.abc import Mapping, Sequence

@@ -105,14 +105,7 @@ class Encoder(nn.Module):
     """Three strided convolutions over bands and frames, then one layer over all bands of a moment."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
-        """Make the layers.
-
-        Args:
-            options: of the modality.
-            facts: from `fit_facts`.
-            width: of a token.
-            dropout: share of features hidden in training.
-        """
+        """Make the layers; see the package for the arguments."""
         super().__init__()
         self.layers = nn.Sequential(convolution(1, 16, 2), convolution(16, CHANNELS, 2), convolution(CHANNELS, CHANNELS, 2))
         inside = CHANNELS * -(-options.bands // STRIDE)

@@ -50,14 +50,7 @@ class Encoder(nn.Module):
     """Three strided convolutions, then a token per cell of a 4 x 4 grid."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
-        """Make the layers.
-
-        Args:
-            options: of the modality.
-            facts: from `fit_facts`.
-            width: of a token.
-            dropout: share of features hidden in training.
-        """
+        """Make the layers; see the package for the arguments."""
         super().__init__()
         self.layers = nn.Sequential(
             convolution(options.channels, 16, 2),

@@ -1,5 +1,6 @@
 """Pieces that encoders of several kinds are made of."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,25 @@ def convolution(inside: int, outside: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inside, outside, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()
     )
+
+
+GROUPS = 4  # of features that are normalised together
+
+
+def grouped(inside: int, outside: int, stride: int, dims: int) -> nn.Sequential:
+    """Convolution of reach 3 in 2 or 3 dimensions, group normalisation, rectifier.
+
+    Wu and He, "Group Normalization", ECCV 2018: no sample sees another.
+    """
+    convolve = {2: nn.Conv2d, 3: nn.Conv3d}[dims](inside, outside, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(convolve, nn.GroupNorm(GROUPS if outside % GROUPS == 0 else 1, outside), nn.ReLU())
+
+
+def moments(arrays: Sequence[npt.NDArray[np.float32]]) -> dict[str, Any]:
+    """`mean` and standard `deviation` over all values of training samples, each sample counted alike, in the file's unit."""
+    mean = float(np.mean([array.mean(dtype=np.float64) for array in arrays]))
+    square = float(np.mean([np.square(array.astype(np.float64) - mean).mean() for array in arrays]))
+    return {"mean": mean, "deviation": max(square**0.5, 1e-6)}
 
 
 def shifted(values: Tensor, most: int, dim: int, generator: torch.Generator) -> Tensor:

@@ -76,14 +76,7 @@ class Encoder(nn.Module):
     """Two layers for each point, the largest value of each feature in each octant, and a layer that also sees the whole."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
-        """Make the layers.
-
-        Args:
-            options: of the modality.
-            facts: from `fit_facts`.
-            width: of a token.
-            dropout: share of features hidden in training.
-        """
+        """Make the layers; see the package for the arguments."""
         super().__init__()
         self.each = nn.Sequential(
             nn.Linear(6 + len(options.fields), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * HIDDEN), nn.ReLU()

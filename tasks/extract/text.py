@@ -64,14 +64,7 @@ class Encoder(nn.Module):
     """Embeds pieces, averages them, one hidden layer."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
-        """Make the layers.
-
-        Args:
-            options: of the modality.
-            facts: from `fit_facts`.
-            width: of a token.
-            dropout: share of features hidden in training.
-        """
+        """Make the layers; see the package for the arguments."""
         super().__init__()
         self.embedding = nn.Embedding(2 + len(facts["vocabulary"]), EMBEDDED, padding_idx=NOTHING)
         self.join = nn.Sequential(nn.Linear(EMBEDDED, width), nn.ReLU(), nn.Dropout(dropout))

@@ -107,14 +107,7 @@ class Encoder(nn.Module):
     """Statistics by a straight and by a bent way (He et al. 2016, residual), the shape by three strided convolutions."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
-        """Make the layers.
-
-        Args:
-            options: of the modality.
-            facts: from `fit_facts`.
-            width: of a token.
-            dropout: share of features hidden in training.
-        """
+        """Make the layers; see the package for the arguments."""
         super().__init__()
         inside = len(facts["mean"])
         self.straight = nn.Linear(inside, width)

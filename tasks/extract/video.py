@@ -8,12 +8,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tasks.extract.layers import Inputs, shifted
+from tasks.extract.layers import Inputs, grouped, moments, shifted
 from tasks.profile.video import Options
 
 SHIFT = 1 / 16  # of the side, in training; the same for all frames of a clip
 NOISE = 0.1  # standard deviations, in training
-GROUPS = 4  # of features that are normalised together
 REACH = 3  # frames that the filter sees
 
 
@@ -24,9 +23,7 @@ def token_count(options: Options) -> int:
 
 def fit_facts(arrays: Sequence[npt.NDArray[np.float32]], options: Options) -> dict[str, Any]:
     """Mean and standard deviation of the training pixels, each clip counted alike, in the frames' unit."""
-    mean = float(np.mean([array.mean(dtype=np.float64) for array in arrays]))
-    square = float(np.mean([np.square(array.astype(np.float64) - mean).mean() for array in arrays]))
-    return {"mean": mean, "deviation": max(square**0.5, 1e-6)}
+    return moments(arrays)
 
 
 def prepare(array: npt.NDArray[np.float32], options: Options, facts: Mapping[str, Any]) -> Inputs:
@@ -49,28 +46,13 @@ def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, 
     return {**inputs, "frames": frames + NOISE * torch.randn(frames.shape, generator=generator)}
 
 
-def _convolution(inside: int, outside: int) -> nn.Sequential:
-    """3 x 3 convolution of stride 2, group normalisation (Wu and He, ECCV 2018: no sample sees another), rectifier."""
-    groups = GROUPS if outside % GROUPS == 0 else 1
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride=2, padding=1, bias=False), nn.GroupNorm(groups, outside), nn.ReLU()
-    )
-
-
 class Encoder(nn.Module):
     """Three strided convolutions and an average for each frame; what the filter over time finds is added to it."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
-        """Make the layers.
-
-        Args:
-            options: of the modality.
-            facts: from `fit_facts`.
-            width: of a token.
-            dropout: share of features hidden in training.
-        """
+        """Make the layers; see the package for the arguments."""
         super().__init__()
-        self.layers = nn.Sequential(_convolution(options.channels, 16), _convolution(16, 32), _convolution(32, width))
+        self.layers = nn.Sequential(grouped(options.channels, 16, 2, 2), grouped(16, 32, 2, 2), grouped(32, width, 2, 2))
         self.over_time = nn.Conv1d(width, width, REACH, padding=REACH // 2)
         self.dropout = nn.Dropout(dropout)
 

@@ -8,13 +8,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tasks.extract.layers import Inputs, areas, shifted
+from tasks.extract.layers import Inputs, areas, grouped, moments, shifted
 from tasks.profile.volume import Options
 
 GRID = 2
 SHIFT = 1 / 16  # of the side, in training
 NOISE = 0.1  # standard deviations, in training
-GROUPS = 4  # of features that are normalised together
 
 
 def token_count(options: Options) -> int:
@@ -24,9 +23,7 @@ def token_count(options: Options) -> int:
 
 def fit_facts(arrays: Sequence[npt.NDArray[np.float32]], options: Options) -> dict[str, Any]:
     """Mean and standard deviation of the training voxels, each volume counted alike, in the file's unit."""
-    mean = float(np.mean([array.mean(dtype=np.float64) for array in arrays]))
-    square = float(np.mean([np.square(array.astype(np.float64) - mean).mean() for array in arrays]))
-    return {"mean": mean, "deviation": max(square**0.5, 1e-6)}
+    return moments(arrays)
 
 
 def prepare(array: npt.NDArray[np.float32], options: Options, facts: Mapping[str, Any]) -> Inputs:
@@ -47,28 +44,13 @@ def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, 
     return {**inputs, "voxels": voxels + NOISE * torch.randn(voxels.shape, generator=generator)}
 
 
-def _convolution(inside: int, outside: int, stride: int) -> nn.Sequential:
-    """3 x 3 x 3 convolution, group normalisation (Wu and He, ECCV 2018: no sample sees another), rectifier."""
-    groups = GROUPS if outside % GROUPS == 0 else 1
-    return nn.Sequential(
-        nn.Conv3d(inside, outside, 3, stride=stride, padding=1, bias=False), nn.GroupNorm(groups, outside), nn.ReLU()
-    )
-
-
 class Encoder(nn.Module):
     """Three strided convolutions, then a token per octant."""
 
     def __init__(self, options: Options, facts: Mapping[str, Any], width: int, dropout: float) -> None:
-        """Make the layers.
-
-        Args:
-            options: of the modality.
-            facts: from `fit_facts`.
-            width: of a token.
-            dropout: share of features hidden in training.
-        """
+        """Make the layers; see the package for the arguments."""
         super().__init__()
-        self.layers = nn.Sequential(_convolution(1, 16, 2), _convolution(16, 32, 2), _convolution(32, width, 1))
+        self.layers = nn.Sequential(grouped(1, 16, 2, 3), grouped(16, 32, 2, 3), grouped(32, width, 1, 3))
         side = -(-options.side // 4)  # after two strides of 2
         self.register_buffer("areas", torch.from_numpy(areas(side, GRID)), persistent=False)
         self.dropout = nn.Dropout(dropout)

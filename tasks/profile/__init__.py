@@ -131,6 +131,14 @@ def finite32(array: npt.NDArray[np.generic], what: str, axes: tuple[str, ...]) -
     return plain
 
 
+def coarse_hash(array: npt.NDArray[np.float64]) -> int:
+    """Signs of differences between neighbours along the last axis in a 4 x 4 x 5 version of an array of three axes."""
+    for axis, count in enumerate((4, 4, 5)):
+        parts = np.array_split(array, count, axis=axis)
+        array = np.stack([part.mean(axis=axis) for part in parts], axis=axis)
+    return signed64((np.diff(array, axis=2) > 0).ravel())
+
+
 def signed64(bits: npt.NDArray[np.bool_]) -> int:
     """Pack 64 bits into one signed integer, first bit highest, so that Parquet's int64 holds it."""
     return int(np.packbits(bits).view(">i8")[0])

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken, WrongValue
-from tasks.profile import NPY, finite32, read_npy, refusing, require_at_least, require_positive, signed64
+from tasks.profile import NPY, coarse_hash, finite32, read_npy, refusing, require_at_least, require_positive
 
 MEASURES = ("mean", "deviation")
 GZIP, ZIP, DICOM = b"\x1f\x8b", b"PK\x03\x04", b"DICM"
@@ -201,11 +201,7 @@ def near_hash(array: npt.NDArray[np.float32]) -> int | None:
     """Signs of differences between neighbours in a 4 x 4 x 5 version; None for an even volume."""
     if float(np.ptp(array)) == 0:
         return None
-    small = array.astype(np.float64)
-    for axis, count in enumerate((4, 4, 5)):
-        parts = np.array_split(small, count, axis=axis)
-        small = np.stack([part.mean(axis=axis) for part in parts], axis=axis)
-    return signed64((np.diff(small, axis=2) > 0).ravel())
+    return coarse_hash(array.astype(np.float64))
 
 
 def duration_s(array: npt.NDArray[np.float32], options: Options) -> float | None:

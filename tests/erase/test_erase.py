@@ -2,6 +2,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -56,6 +57,7 @@ def test_nothing_of_the_sample_is_left_and_everything_of_the_others_is(nights: P
     lines = "\n".join(told(s, looked, False))
     assert "v1.1.0: not reproducible: erased data (split train)" in lines
     assert "nothing was changed" in lines
+    assert "2 uploads" in told(s, replace(looked, uploads=["2 uploads"]), False)
 
     half = Path(s.remote) / "files/md5/00/.killed.tmp"  # of a push that died, with who knows what in it
     half.parent.mkdir(exist_ok=True)

@@ -6,7 +6,8 @@ import torch
 
 from tasks.extract import pointcloud
 from tasks.profile.pointcloud import Options, decode
-from tests.profile.test_pointcloud import cloud, npy
+from tests.profile.damage import npy
+from tests.profile.test_pointcloud import cloud
 
 OPTIONS = Options(fields=("intensity",), used_points=64)
 

@@ -6,7 +6,8 @@ import torch
 
 from tasks.extract import volume
 from tasks.profile.volume import Options, decode
-from tests.profile.test_volume import npy, solid
+from tests.profile.damage import npy
+from tests.profile.test_volume import solid
 
 OPTIONS = Options(side=16)
 

@@ -13,15 +13,10 @@ from hypothesis.extra import numpy as stn
 
 from tasks.errors import ContractBroken
 from tasks.profile.pointcloud import Options, decode, measure, near_hash
+from tests.profile.damage import damaged, npy
 
 BRIGHT = Options(fields=("intensity",))
 NAMES = ("x", "y", "z", "intensity")
-
-
-def npy(array: np.ndarray, **more) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, **more)
-    return file.getvalue()
 
 
 def ply(array: np.ndarray, form="binary_little_endian", names=NAMES, count=None, faces=False) -> bytes:
@@ -157,17 +152,9 @@ def test_what_is_no_such_cloud_is_refused(data, reason):
 
 @pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
 def test_whatever_is_done_to_a_file_it_is_read_or_refused(write):
-    whole = write(cloud(60))
-    rng = np.random.default_rng(len(whole))
-    for _ in range(60):
-        data = bytearray(whole)
-        if rng.random() < 0.4:
-            data = data[: int(rng.integers(0, len(data)))]
-        for at in rng.integers(0, max(len(data), 1), 4):
-            if len(data):
-                data[min(int(at), 400, len(data) - 1) if rng.random() < 0.7 else int(at)] = int(rng.integers(0, 256))
+    for data in damaged(write(cloud(60)), copies=60, head=400):
         with suppress(ContractBroken):
-            points = decode(bytes(data), BRIGHT)
+            points = decode(data, BRIGHT)
             assert points.shape[1] == 4
             assert np.isfinite(points).all()
 

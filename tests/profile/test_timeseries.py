@@ -13,14 +13,9 @@ from hypothesis.extra import numpy as stn
 
 from tasks.errors import ContractBroken
 from tasks.profile.timeseries import Options, decode, duration_s, measure, near_hash
+from tests.profile.damage import npy
 
 TWO = Options(channels=2, rate_hz=10)
-
-
-def npy(array: np.ndarray, **more) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, **more)
-    return file.getvalue()
 
 
 def parquet(**columns) -> bytes:

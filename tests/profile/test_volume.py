@@ -15,18 +15,13 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from tasks.errors import ContractBroken, WrongValue
 from tasks.profile.volume import Options, decode, duration_s, measure, near_hash
+from tests.profile.damage import damaged, npy
 
 SERIES = generate_uid(entropy_srcs=["series"])
 
 
 def solid(shape=(10, 12, 14), seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(100, 20, shape).round().astype(np.float32)
-
-
-def npy(array: np.ndarray, **more) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, **more)
-    return file.getvalue()
 
 
 def nifti(array: np.ndarray, spacing=(1.0, 1.0, 1.0), kind=nibabel.Nifti1Image, flip=False) -> bytes:
@@ -178,17 +173,9 @@ def test_bombs_are_refused_before_they_burst():
 
 @pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
 def test_whatever_is_done_to_a_file_it_is_read_or_refused(write):
-    whole = write(EVEN)
-    rng = np.random.default_rng(len(whole))
-    for _ in range(40):
-        data = bytearray(whole)
-        if rng.random() < 0.4:
-            data = data[: int(rng.integers(0, len(data)))]
-        for at in rng.integers(0, max(len(data), 1), 4):
-            if len(data):
-                data[min(int(at), 700, len(data) - 1) if rng.random() < 0.7 else int(at)] = int(rng.integers(0, 256))
+    for data in damaged(write(EVEN), copies=40, head=700):
         with suppress(ContractBroken):
-            cube = decode(bytes(data), Options(side=8, max_voxels=1_000_000))
+            cube = decode(data, Options(side=8, max_voxels=1_000_000))
             assert cube.shape == (8, 8, 8)
             assert np.isfinite(cube).all()
 
