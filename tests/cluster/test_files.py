@@ -1,6 +1,9 @@
-"""docker/: against what Compose and the Airflow chart know, and against rules of our own."""
+"""docker/: against a linter, what Compose and the Airflow chart know, and rules of our own."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +131,21 @@ def test_people_log_in_and_a_task_is_given_to_a_second_worker_only_after_a_week(
         assert environment["AIRFLOW__CELERY__WORKER_CONCURRENCY"] == "1"
         assert environment["AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER"] == "1"
         assert int(environment["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]) == 7 * 24 * 3600
+
+
+def hadolint(text: str) -> tuple[int, str]:
+    """Exit code and findings of the linter, as installed beside this Python."""
+    program = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([program, "--no-color", "-"], input=text, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_linter_finds_nothing_in_the_dockerfile_and_would_find_a_mistake() -> None:
+    text = (ROOT / "docker/Dockerfile").read_text()
+    assert hadolint(text) == (0, "")
+    code, found = hadolint(text + "RUN cd /srv && sudo rm -rf x\n")
+    assert code == 1
+    assert "DL3004" in found
 
 
 def instructions() -> list[tuple[str, str]]:
