@@ -17,10 +17,15 @@ class LocalExecutor(local_executor.LocalExecutor):  # by this name Airflow knows
 
     def sync(self) -> None:
         """Look after the workers before the queues: a queue may wait for a lock that a dead worker holds."""
+        self._check_workers()
+        super().sync()
+
+    def _check_workers(self) -> None:
+        """End with a killed worker. Airflow's own way, also after it handed out tasks, would forget it and start another."""
         dead = [pid for pid, worker in self.workers.items() if (worker.exitcode or 0) != 0]
         if dead:
             self.log.error("worker %s was killed: its queue may stay locked, the scheduler starts anew", dead[0])
             for worker in self.workers.values():
                 worker.kill()
             os._exit(START_ANEW)
-        super().sync()
+        super()._check_workers()  # type: ignore[no-untyped-call]
