@@ -22,6 +22,7 @@ from tasks.schema import build
 PARAMS = Path("params.yaml")
 KINDS = ("audio", "image", "pointcloud", "tabular", "text", "timeseries", "video", "volume")
 FUSIONS = ("attention", "concat", "convolutional", "gated", "lowrank", "mean", "product", "recurrent")
+FROM_ELSEWHERE = ("audio", "image", "text", "video")
 COUNTS = (
     "threads",
     "split.folds",
@@ -141,12 +142,40 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Source:
+    """An encoder from elsewhere, frozen: a Hugging Face model."""
+
+    model: str  # owner/name on the hub, or a folder: /models/name
+    revision: (
+        str  # the hub's commit, 40 digits; of a folder the digest of its files, 64: a wrong one is answered with the right one
+    )
+    tokens: int = 16  # at most so many of a sample: neighbours are averaged
+    pieces: int = 64  # of a text; what comes later is not used
+
+    def __post_init__(self) -> None:
+        """Refuse what names no one model."""
+        if not re.fullmatch(r"[0-9a-f]{64}" if self.local else r"[0-9a-f]{40}", self.revision):
+            wanted = "the digest of its files, 64" if self.local else "a commit, 40"
+            raise WrongValue(
+                f"params.yaml: the revision of {self.model} must be {wanted} hexadecimal digits, got {self.revision!r}"
+            )
+        if self.tokens < 1 or self.pieces < 1:
+            raise WrongValue(f"params.yaml: tokens and pieces of {self.model} must be at least 1")
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder."""
+        return self.model.startswith(("/", "."))
+
+
+@dataclass(frozen=True)
 class Modality:
     """One input of a sample, by the name its user chose."""
 
     name: str
     kind: str
     options: Any  # the frozen dataclass `Options` of tasks/profile/<kind>.py
+    encoder: Source | None = None  # None: one of our own, fitted by `pretrain`
 
 
 @dataclass(frozen=True)
@@ -234,7 +263,10 @@ def _modality(name: str, body: Any) -> Modality:
     if kind not in KINDS:
         raise UnknownName(f"kind in params.yaml: {where}.kind =", str(kind), KINDS)
     options = import_module(f"tasks.profile.{kind}").Options
-    return Modality(name, kind, build(options, {k: v for k, v in body.items() if k != "kind"}, where))
+    encoder = build(Source, body["encoder"], f"{where}.encoder") if "encoder" in body else None
+    if encoder and kind not in FROM_ELSEWHERE:
+        raise WrongValue(f"params.yaml: {where}.encoder: models from elsewhere are for {', '.join(FROM_ELSEWHERE)}, not {kind}")
+    return Modality(name, kind, build(options, {k: v for k, v in body.items() if k not in {"kind", "encoder"}}, where), encoder)
 
 
 def _target(name: str, body: Any) -> Target:

@@ -28,7 +28,7 @@ from torch import nn
 from tasks.errors import ContractBroken, NoData
 from tasks.features import Features
 from tasks.files import read_json, write_bytes, write_json
-from tasks.params import KINDS
+from tasks.params import KINDS, Source
 from tasks.profile import kind_module
 
 BATCH = 16  # samples that go through the network together; always filled up, so that neighbours do not change a sample's bytes
@@ -53,6 +53,7 @@ class Card:
         classes: per target, in the order of the pretraining head.
         steps: optimiser steps.
         curve: mean training loss per epoch.
+        source: where it is from and how it is used (`tasks.params.Source`); None: of our own.
     """
 
     kind: str
@@ -62,19 +63,27 @@ class Card:
     classes: Mapping[str, Sequence[str]]
     steps: int
     curve: Sequence[float]
+    source: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A fitted encoder, ready to use."""
+    """A fitted encoder, ready to use.
+
+    Attributes:
+        card: what it says of itself.
+        network: in evaluation mode.
+        how: the kind's module, or what stands for it: `token_count` and `prepare`.
+    """
 
     card: Card
     network: nn.Module
+    how: Any
 
     @property
     def shape(self) -> tuple[int, int]:
         """Tokens per sample, features per token."""
-        return network_module(self.card.kind).token_count(_options(self.card)), self.card.width
+        return self.how.token_count(_options(self.card)), self.card.width
 
     def encode(self, items: Sequence[bytes | None], device: str = "cpu") -> Features:
         """Features of raw samples.
@@ -87,14 +96,14 @@ class Loaded:
             tokens float32 [n, t, width], mask bool [n, t], time float32 [n, t]; the mask is off for None and for what
             cannot be decoded.
         """
-        decoder, prepare = kind_module(self.card.kind), network_module(self.card.kind).prepare
+        decoder = kind_module(self.card.kind)
         options = _options(self.card)
         whole = _nothing(len(items), *self.shape)
         waiting: Prepared = {}  # decoded and prepared samples are large: no more of them are held than go together
         for row, data in enumerate(items):
             array = _decoded(decoder, data, options)
             if array is not None:
-                waiting[row] = prepare(array, options, self.card.facts)
+                waiting[row] = self.how.prepare(array, options, self.card.facts)
             if len(waiting) == BATCH:
                 self._place(waiting, whole, device)
                 waiting = {}
@@ -161,13 +170,22 @@ def load_encoder(folder: Path) -> Loaded:
         card = Card(**raw)
         if card.kind not in KINDS:
             raise ValueError(f"kind {card.kind!r} is none of {', '.join(KINDS)}")
-        network: nn.Module = network_module(card.kind).Encoder(_options(card), card.facts, card.width, 0.0)
+        how = _how(card)
+        network: nn.Module = how.Encoder(_options(card), card.facts, card.width, 0.0)
         network.load_state_dict(load_weights(path.read_bytes()), strict=True)
         _check_finite(network)
     except (TypeError, KeyError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
         text = " ".join(str(error).split())[:300]
         raise ContractBroken(f"{folder} holds no encoder that this code can load: {text}") from error
-    return Loaded(card, network.eval())
+    return Loaded(card, network.eval(), how)
+
+
+def _how(card: Card) -> Any:
+    if card.source is None:
+        return network_module(card.kind)
+    from tasks.extract.hub import Preparation
+
+    return Preparation(card.kind, Source(**card.source), card.facts)
 
 
 def _check_finite(network: nn.Module) -> None:

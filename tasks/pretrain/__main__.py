@@ -13,7 +13,7 @@ from tasks.errors import ContractBroken
 from tasks.extract import Card, network_module, save_encoder
 from tasks.files import new_folder
 from tasks.index import Batch, partitions, read_index
-from tasks.params import Modality
+from tasks.params import Modality, Source
 from tasks.paths import ENCODERS, REFERENCE
 from tasks.pretrain.fit import fit
 from tasks.profile import kind_module
@@ -26,7 +26,8 @@ from tasks.steady import steady
 def pretrain(modality: str) -> None:
     """Write data/5_models/encoders/<modality>/ (see tasks/extract/__init__.py).
 
-    Only the labelled train rows of the reference are seen, in the order of their ids: nothing else changes a byte.
+    Only the labelled train rows of the reference are seen, in the order of their ids: nothing else changes a byte. With
+    `encoder:` in the modality's params the model named there is brought instead.
 
     Raises:
         NoData: nothing has landed.
@@ -34,6 +35,9 @@ def pretrain(modality: str) -> None:
     """
     params = parameters.load(modality=modality)
     chosen = params.modalities[modality]
+    if chosen.encoder is not None:
+        bring(chosen, chosen.encoder)
+        return
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
     names = classes(rows, params)
@@ -54,6 +58,17 @@ def pretrain(modality: str) -> None:
     with new_folder(ENCODERS / modality) as folder:
         save_encoder(folder, card, fitted.network)
     count(decoded=len(arrays), steps=fitted.steps)
+
+
+def bring(chosen: Modality, source: Source) -> None:
+    """Write a model from elsewhere as the modality's encoder: nothing is fitted, no sample is looked at."""
+    from tasks.extract import hub
+
+    facts, width, network = hub.bring(chosen, source)
+    card = Card(chosen.kind, asdict(chosen.options), facts, width, {}, 0, [], asdict(source))
+    with new_folder(ENCODERS / chosen.name) as folder:
+        save_encoder(folder, card, network)
+    count(decoded=0, steps=0)
 
 
 def _arrays(batches: list[Batch], chosen: Modality, wanted: set[str]) -> dict[str, npt.NDArray[Any]]:

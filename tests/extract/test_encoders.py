@@ -26,7 +26,7 @@ def made(kind: str, seed: int = 0) -> Loaded:
     facts = module.fit_facts([kind_module(kind).decode(data, options) for data in items(kind, 20)[0]], options)
     torch.manual_seed(seed)
     card = Card(kind, dataclasses.asdict(options), facts, WIDTH, {"t": ["a", "b"]}, 0, [])
-    return Loaded(card, module.Encoder(options, facts, WIDTH, 0.5).eval())
+    return Loaded(card, module.Encoder(options, facts, WIDTH, 0.5).eval(), module)
 
 
 @pytest.fixture(params=KINDS)
