@@ -24,7 +24,8 @@ What several of them use lies beside the folders:
     checkpoint, steady       training that goes on where it was cut off; the same bits every time
     splits                   train, validation, test, of which only train may be fitted to
     bundle, measures         a model, whole; what scores are made of
-    params, schema           params.yaml, checked
+    params, targets, schema  params.yaml, checked; what a target asks for
+    standard, losses         a target measured on the train split; what a network is fitted to
     stage, errors            the door of every stage; every known mistake
 
 A stage is `python -m tasks.<stage> [modality]`: its outs depend on its declared deps and params alone. A task touches the

@@ -17,8 +17,9 @@ from tasks.extract import Loaded, load_encoder
 from tasks.features import Features
 from tasks.files import read_json
 from tasks.params import KINDS, NAME
+from tasks.targets import Output
 from tasks.train import Candidate, load_candidate
-from tasks.train.neural import Probabilities
+from tasks.train.neural import Answers
 
 KEYS = {"modalities", "targets", "candidate"}
 
@@ -30,14 +31,14 @@ class Bundle:
     Attributes:
         folder: where it lies.
         kinds: modality -> kind.
-        targets: target -> names of its classes, in the order of the probabilities.
+        targets: target -> what is answered for it.
         candidate: the fitted head.
         encoders: those that were needed so far, loaded once.
     """
 
     folder: Path
     kinds: dict[str, str]
-    targets: dict[str, tuple[str, ...]]
+    targets: dict[str, Output]
     candidate: Candidate
     encoders: dict[str, Loaded] = field(default_factory=dict, repr=False, compare=False)
 
@@ -69,10 +70,10 @@ class Bundle:
             encoder = read_json(folder / "encoders" / m / "encoder.json")
             if not isinstance(encoder, dict) or (encoder.get("kind"), encoder.get("width")) != (modalities[m], width):
                 raise ContractBroken(f"{folder / 'encoders' / m} must be of kind {modalities[m]} and width {width}")
-        return cls(folder, modalities, card.classes, candidate)
+        return cls(folder, modalities, card.outputs, candidate)
 
-    def predict(self, features: Mapping[str, Features]) -> Probabilities:
-        """Probabilities float64 [n, classes] per target, from the features of this bundle's own encoders.
+    def predict(self, features: Mapping[str, Features]) -> Answers:
+        """Per target probabilities float64 [n, classes] or values [n, 1], from the features of this bundle's own encoders.
 
         Raises:
             UnknownName: a modality that the bundle does not have.
@@ -81,8 +82,10 @@ class Bundle:
         self._check_names(features)
         return self.candidate.predict(features)
 
-    def predict_raw(self, raw: Mapping[str, Sequence[bytes | None]]) -> Probabilities:
-        """Probabilities float64 [n, classes] per target, from raw bytes; None, and what cannot be decoded, is missing.
+    def predict_raw(self, raw: Mapping[str, Sequence[bytes | None]]) -> Answers:
+        """Per target probabilities float64 [n, classes] or values [n, 1], from raw bytes.
+
+        None, and what cannot be decoded, is missing.
 
         Args:
             raw: modality -> n items, as in data/1_raw/<modality>: a file's bytes, UTF-8 text, or JSON of a table's cells.

@@ -4,7 +4,7 @@ No clock and no name has a say in it. An event holds for its sample whenever tha
 later one holds. A withdrawn sample is withdrawn for good.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from tasks.index import Batch
 from tasks.params import Params
 from tasks.raw import WITHDRAWN, read_events
+from tasks.targets import Output
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,18 @@ class Folded:
     withdrawn: frozenset[str]
 
 
-def fold(
-    samples: pd.DataFrame, batches: list[Batch], params: Params, classes: Mapping[str, Sequence[str]] | None = None
-) -> Folded:
+def fold(samples: pd.DataFrame, batches: list[Batch], params: Params, outputs: Mapping[str, Output] | None = None) -> Folded:
     """Fold the events of these batches.
 
     Args:
         samples: landed rows as in `splits.landed_rows`.
         batches: in the order in which they were accepted.
         params: names the targets.
-        classes: the labels that each target knows; None: any label is taken.
+        outputs: the classes that each target knows, or that it is a number; None: any label is taken.
     """
     events: pd.DataFrame = read_events(batches).to_pandas()
     events["refused"] = [
-        text or _problem(event, value, params, classes)
+        text or _problem(event, value, params, outputs)
         for text, event, value in zip(events["refused"], events["event"], events["value"], strict=True)
     ]
     taken = events[events["refused"] == ""]
@@ -58,13 +57,10 @@ def fold(
     return Folded(remaining, events, withdrawn)
 
 
-def _problem(event: str, value: str, params: Params, classes: Mapping[str, Sequence[str]] | None) -> str:
+def _problem(event: str, value: str, params: Params, outputs: Mapping[str, Output] | None) -> str:
     """Why an event that ingest took cannot hold tonight, or ""."""
     if event == WITHDRAWN:
         return ""
     if event not in params.targets:  # a target that params.yaml has named when it landed
         return f"event is {event[:40]!r}, expected {WITHDRAWN} or a target: {', '.join(params.targets)}"
-    if value and classes is not None and value not in classes[event]:
-        known = ", ".join(classes[event][:20]) + (" …" if len(classes[event]) > 20 else "")
-        return f"{event} is {value[:40]!r}, which is none of its classes ({known or 'none known'})"
-    return ""
+    return outputs[event].problem(event, value) if value and outputs is not None else ""

@@ -8,6 +8,7 @@ their difference is paired.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ CELLS = 4_000_000  # drawn at once: memory stays flat
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+Said = npt.NDArray[Any]  # class indices, or values
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,27 @@ class Tally:
         return Tally(both, lambda sums: first(sums[..., :mine]) - second(sums[..., mine:]))
 
 
-def tally(metric: str, truth: Labels, predicted: Labels, groups: npt.NDArray[np.object_], classes: int) -> Tally:
+def tally(metric: str, truth: Said, predicted: Said, groups: npt.NDArray[np.object_], classes: int) -> Tally:
     """Sum what a metric needs by group.
 
     Args:
         metric: a name in `METRICS`.
-        truth: int64 [n], class indices.
-        predicted: int64 [n], class indices.
+        truth: int64 [n], class indices; for a metric of numbers float64 [n], values.
+        predicted: the same of a model.
         groups: [n], the group of each sample.
-        classes: number of classes.
+        classes: number of classes; 0 for a metric of numbers.
 
     Raises:
-        ContractBroken: no sample, unequal lengths, or a label outside 0 … classes - 1.
+        ContractBroken: no sample, unequal lengths, a label outside 0 … classes - 1, or a value that is not finite.
     """
     if not len(truth) or not len(truth) == len(predicted) == len(groups):
         raise ContractBroken(
             f"a score needs samples: got {len(truth)} labels, {len(predicted)} predictions, {len(groups)} groups"
         )
     for what, labels in {"labels": truth, "predictions": predicted}.items():
-        if labels.min() < 0 or labels.max() >= classes:
+        if not classes and not np.isfinite(labels).all():
+            raise ContractBroken(f"{what} must be finite, got {int((~np.isfinite(labels)).sum())} that are not")
+        if classes and (labels.min() < 0 or labels.max() >= classes):
             raise ContractBroken(f"{what} must be in 0 … {classes - 1}, got {labels.min()} … {labels.max()}")
     names, index = np.unique(groups, return_inverse=True)
     return METRICS[metric](truth, predicted, index, len(names), classes)
@@ -96,24 +100,90 @@ def _share(sums: Array) -> Array:
 
 def _macro_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
     """Mean of F1 = 2 hits / (in truth + in predictions) over the classes that occur in either."""
+    return Tally(_by_class(truth, predicted, group, groups, classes), _mean_f1)
+
+
+def _weighted_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
+    """Mean of F1 over the classes, each counted as often as it is true."""
+    return Tally(_by_class(truth, predicted, group, groups, classes), _frequent_f1)
+
+
+def _by_class(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Array:
+    """Hits, how often true, how often predicted, of each class: float64 [groups, 3 * classes]."""
     hit = truth == predicted
 
-    def by_class(labels: Labels, of: Labels) -> npt.NDArray[np.int64]:
+    def counted(labels: Labels, of: Labels) -> npt.NDArray[np.int64]:
         return np.bincount(of * classes + labels, minlength=groups * classes).reshape(groups, classes)
 
-    hits = by_class(truth[hit], group[hit])
-    return Tally(
-        np.concatenate([hits, by_class(truth, group) + by_class(predicted, group)], axis=1).astype(np.float64), _mean_f1
-    )
+    counts = [counted(truth[hit], group[hit]), counted(truth, group), counted(predicted, group)]
+    return np.concatenate(counts, axis=1).astype(np.float64)
+
+
+def _f1(sums: Array) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+    """F1 of each class (0 where it does not occur), how often it is true, and whether it occurs at all."""
+    hits, true, answered = np.split(sums, 3, axis=-1)
+    seen = true + answered
+    return 2 * hits / np.where(seen > 0, seen, 1), true, seen > 0
 
 
 def _mean_f1(sums: Array) -> Array:
-    hits, seen = np.split(sums, 2, axis=-1)
-    occurs = seen > 0
-    return np.asarray(np.where(occurs, 2 * hits / np.where(occurs, seen, 1), 0).sum(axis=-1) / occurs.sum(axis=-1))
+    f1, _, occurs = _f1(sums)
+    return np.asarray(f1.sum(axis=-1) / occurs.sum(axis=-1))
 
 
-METRICS: dict[str, Callable[[Labels, Labels, Labels, int, int], Tally]] = {"accuracy": _accuracy, "macro_f1": _macro_f1}
+def _frequent_f1(sums: Array) -> Array:
+    f1, true, _ = _f1(sums)
+    return np.asarray((f1 * true).sum(axis=-1) / true.sum(axis=-1))
+
+
+def _r2(truth: Array, predicted: Array, group: Labels, groups: int, classes: int) -> Tally:
+    """Share of the variance that is explained: 1 - sum of squared errors / sum of squares about the samples' own mean."""
+    centred = truth - truth.mean()  # a large mean would leave no digits for the variance; a shift changes nothing
+    columns = [np.square(truth - predicted), np.square(centred), centred, np.ones(len(truth))]
+    return Tally(_summed(columns, group, groups), _explained)
+
+
+def _explained(sums: Array) -> Array:
+    errors, squares, total, count = np.moveaxis(sums, -1, 0)
+    spread = squares - np.square(total) / count
+    varied = spread > 1e-12 * squares  # values that are all the same have nothing to explain; as scikit-learn has it
+    return np.asarray(np.where(varied, 1 - errors / np.where(varied, spread, 1), errors == 0), dtype=np.float64)
+
+
+def _mean_error(truth: Array, predicted: Array, group: Labels, groups: int, classes: int) -> Tally:
+    """Mean absolute error, below 0."""
+    return Tally(_summed([-np.abs(truth - predicted), np.ones(len(truth))], group, groups), _share)
+
+
+def _root_error(truth: Array, predicted: Array, group: Labels, groups: int, classes: int) -> Tally:
+    """Root of the mean squared error, below 0."""
+    squares = _summed([np.square(truth - predicted), np.ones(len(truth))], group, groups)
+    return Tally(squares, lambda sums: -np.sqrt(_share(sums)))
+
+
+def _summed(columns: list[Array], group: Labels, groups: int) -> Array:
+    """Sums by group, float64 [groups, columns]."""
+    return np.stack([np.bincount(group, column, minlength=groups) for column in columns], axis=1)
+
+
+METRICS: dict[str, Callable[[Said, Said, Labels, int, int], Tally]] = {
+    "accuracy": _accuracy,
+    "macro_f1": _macro_f1,
+    "weighted_f1": _weighted_f1,
+    "r2": _r2,
+    "neg_mean_absolute_error": _mean_error,
+    "neg_root_mean_squared_error": _root_error,
+}
+LIMITS = {  # lowest and highest score; others are 0 and 1
+    "r2": (None, 1.0),
+    "neg_mean_absolute_error": (None, 0.0),
+    "neg_root_mean_squared_error": (None, 0.0),
+}
+
+
+def limits(metric: str) -> tuple[float | None, float]:
+    """The lowest score that a metric can give, None where there is none, and the highest."""
+    return LIMITS.get(metric, (0.0, 1.0))
 
 
 def interval(sums: Tally, rng: np.random.Generator, draws: int, tail: float) -> Interval:
@@ -168,6 +238,8 @@ def standard_error(sums: Tally) -> float:
     return math.sqrt((groups - 1) / groups * float(((left - left.mean()) ** 2).sum()))
 
 
-def clipped(bounds: Interval) -> Interval:
-    """A score's interval within 0 … 1: Student's t knows no limits."""
-    return Interval(bounds.value, max(0.0, bounds.low), min(1.0, bounds.high))
+def clipped(bounds: Interval, metric: str) -> Interval:
+    """A score's interval within what its metric can give: Student's t knows no limits."""
+    lowest, highest = limits(metric)
+    low = bounds.low if lowest is None else max(lowest, bounds.low)
+    return Interval(bounds.value, low, min(highest, bounds.high))

@@ -18,6 +18,7 @@ import yaml
 
 from tasks.errors import ContractBroken, UnknownName, WrongValue
 from tasks.schema import build
+from tasks.targets import IN_UNITS, METRICS, Target, read_target, unfit
 
 PARAMS = Path("params.yaml")
 KINDS = ("audio", "image", "pointcloud", "tabular", "text", "timeseries", "video", "volume")
@@ -53,16 +54,6 @@ class Ingest:
     partition_mb: int = 256
     file_mb: int = 64  # a larger file is refused
     batch_rows: int = 1_000_000
-
-
-@dataclass(frozen=True)
-class Target:
-    """One thing to predict: a column of metadata.csv."""
-
-    type: Literal["classification"] = "classification"
-    classes: tuple[str, ...] = ()  # empty: those of the reference
-    loss: Literal["cross_entropy"] = "cross_entropy"
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -116,6 +107,7 @@ class Train:
     modality_dropout: float = 0.1
     width: int = 64
     heads: int = 4  # of attention
+    balance: Literal["none", "weights", "sampling"] = "none"  # rare classes; answers keep to the train split's shares
 
 
 @dataclass(frozen=True)
@@ -131,12 +123,12 @@ class Gate:
     """When a candidate may replace the champion."""
 
     target: str = ""  # empty: the first target
-    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    metric: str = ""  # one of `METRICS` of the target's type; empty: the first
     mode: Literal["non-inferior", "better"] = "non-inferior"
-    margin: float = 0.02
+    margin: float = 0.02  # this and the floors count as the metric does: a share, or the target's own unit
     confidence: float = 0.95
-    floor: float = 0.0  # lowest acceptable score (lower bound)
-    floor_over_prior: float = 0.05  # above always answering the commonest class (lower bound)
+    floor: float | None = None  # lowest acceptable score (lower bound); null: the metric's own, if it has one
+    floor_over_prior: float = 0.05  # above always answering the commonest class, or the mean (lower bound)
     floor_over_single: float | None = None  # above the best single modality (lower bound), if asked for
     verify: bool = False  # make the candidate again from nothing before it is promoted; only the same bytes are
 
@@ -236,10 +228,10 @@ def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
     if modality is not None and modality not in bodies:
         raise UnknownName("modality", modality, bodies)
     modalities = {name: _modality(name, body) for name, body in sorted(bodies.items()) if modality in (None, name)}
-    targets = {name: _target(name, body) for name, body in _mapping(raw, "targets").items()}
+    targets = {name: read_target(name, body) for name, body in _mapping(raw, "targets").items()}
     params: Params = build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_ranges(params)
-    return params
+    return dataclasses.replace(params, gate=_judging(params, plain.get("gate") or {}))
 
 
 def _mapping(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -269,14 +261,19 @@ def _modality(name: str, body: Any) -> Modality:
     return Modality(name, kind, build(options, {k: v for k, v in body.items() if k not in {"kind", "encoder"}}, where), encoder)
 
 
-def _target(name: str, body: Any) -> Target:
-    if not isinstance(body, dict):
-        raise WrongValue(f"params.yaml: targets.{name} must be a mapping such as {{type: classification}}, got {body!r}")
-    classes = body.get("classes")
-    if isinstance(classes, list):  # YAML reads `0` as a number and `no` as a truth value; labels are text
-        body = {**body, "classes": [str(item) for item in classes]}
-    target: Target = build(Target, body, f"targets.{name}")
-    return target
+def _judging(params: Params, said: Mapping[str, Any]) -> Gate:
+    """The gate with its target and metric named; what it needs is said where no default can know the unit."""
+    gate = params.gate
+    target = gate.target or next(iter(params.targets))
+    kind = params.targets[target].type
+    metric = gate.metric or METRICS[kind][0]
+    if metric not in METRICS[kind]:
+        raise unfit("gate.metric", metric, METRICS[kind], f"{target}, a {kind}")
+    silent = [key for key in ("margin", "floor_over_prior") if key not in said]
+    if metric.startswith(IN_UNITS) and silent:
+        names = " and ".join(f"gate.{key}" for key in silent)
+        raise WrongValue(f"params.yaml: gate.metric {metric} counts in the unit of {target}: say {names} in that unit")
+    return dataclasses.replace(gate, target=target, metric=metric)
 
 
 def _check_ranges(params: Params) -> None:
@@ -309,6 +306,8 @@ def _check_names(params: Params) -> None:
             raise UnknownName("fusion in params.yaml:", name, FUSIONS)
     if len(set(params.fusions)) != len(params.fusions):
         raise WrongValue(f"params.yaml: fusions names one twice: {', '.join(params.fusions)}")
+    if params.train.balance != "none" and all(target.type == "regression" for target in params.targets.values()):
+        raise WrongValue("params.yaml: train.balance is for classes, and every target is a regression: leave it none")
     both = set(params.modalities) & set(params.targets)
     if both:
         raise WrongValue(f"params.yaml: {', '.join(sorted(both))} cannot be a modality and a target")

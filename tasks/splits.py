@@ -20,6 +20,7 @@ from tasks.events import fold
 from tasks.index import Batch
 from tasks.params import Params, Split
 from tasks.raw import read_samples
+from tasks.targets import Output, number
 
 PARTS = ("train", "val", "test")
 NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by
@@ -128,16 +129,19 @@ def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
     own val; `split.val: 0` lets them in.
 
     Raises:
-        ContractBroken: no such row, or labels of one class only.
+        ContractBroken: no such row, or labels of one class, numbers of one value only.
     """
     rows = training_part(fold(landed_rows(batches, params), batches, params).samples, params)
     rows = rows.sort_values("sample_id", ignore_index=True)
-    for target, names in classes(rows, params).items():
+    for target, output in outputs(rows, params).items():
+        what, names = "class(es)", list(output.classes)
+        if output.is_number:
+            what, names = "number(s)", sorted({f"{value:g}" for value in rows[target].dropna().map(number).dropna()})
         if len(names) < 2:
             found = ", ".join(names) or "none"
             raise ContractBroken(
-                f"the reference's {len(rows)} train rows hold {len(names)} class(es) of {target!r} ({found}), at least 2 are"
-                " needed: land more classes, or move the reference"
+                f"the reference's {len(rows)} train rows hold {len(names)} {what} of {target!r} ({found}), at least 2 are"
+                " needed: land more of them, or move the reference"
             )
     return rows
 
@@ -153,12 +157,13 @@ def training_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
     return train.drop_duplicates("sample_id")
 
 
-def classes(training: pd.DataFrame, params: Params) -> dict[str, list[str]]:
-    """The classes of each target: those of params.yaml, else those of the training rows, sorted."""
-    return {
-        name: list(target.classes) or sorted(training[name].dropna().unique().tolist())
-        for name, target in params.targets.items()
-    }
+def outputs(training: pd.DataFrame, params: Params) -> dict[str, Output]:
+    """What is answered for each target. Its classes are those of params.yaml, else those of the training rows, sorted."""
+    found = {}
+    for name, target in params.targets.items():
+        known = () if target.type == "regression" else target.classes or sorted(training[name].dropna().unique().tolist())
+        found[name] = Output(target.type, tuple(known))
+    return found
 
 
 @dataclass(frozen=True)
@@ -187,16 +192,29 @@ def requirements(samples: pd.DataFrame, parts: pd.Series, params: Params) -> lis
         found.append(Requirement(f"{what} to split", units.nunique(), needed, k_fold))
         found += _per_class(free, params)
     found += [Requirement(f"labelled samples in {part}", int((parts == part).sum()), 1, k_fold) for part in PARTS]
-    train = samples[parts == "train"]
-    advice = "one class teaches nothing: land samples of others"
-    return found + [Requirement(f"classes of {name} in train", train[name].nunique(), 2, advice) for name in params.targets]
+    return found + [need for name in params.targets for need in _per_target(name, samples, parts, params, k_fold)]
+
+
+def _per_target(name: str, samples: pd.DataFrame, parts: pd.Series, params: Params, k_fold: str) -> list[Requirement]:
+    """What one target needs: something to tell apart in train, and samples that are labelled in it in val and test."""
+    cells = samples[name]
+    if params.targets[name].type == "regression":
+        cells = cells.map(number, na_action="ignore").astype(float)
+        advice, what = "one value teaches nothing: land samples of others", "distinct values"
+    else:
+        advice, what = "one class teaches nothing: land samples of others", "classes"
+    found = [Requirement(f"{what} of {name} in train", cells[parts == "train"].nunique(), 2, advice)]
+    if len(params.targets) > 1:
+        judged = [(part, int(cells[parts == part].notna().sum())) for part in ("val", "test")]
+        found += [Requirement(f"samples of {part} labelled in {name}", count, 1, k_fold) for part, count in judged]
+    return found
 
 
 def _per_class(free: pd.DataFrame, params: Params) -> list[Requirement]:
     """A class needs a group in each part that it is to be in: three, or two with k-fold."""
     needed = 3 if params.split.fold is None else 2
     found = []
-    for target in params.targets:
+    for target in (name for name, body in params.targets.items() if body.type != "regression"):
         counts = groups(free).groupby(free[target]).nunique()
         advice = (
             f"correct the rare label, land more groups of it, or list targets.{target}.classes: other labels are quarantined"

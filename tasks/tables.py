@@ -1,6 +1,7 @@
-"""Tables as Parquet, and probabilities as columns of them."""
+"""Tables as Parquet, and what models answer as columns of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,9 @@ import pyarrow.parquet as pq
 
 from tasks.errors import ContractBroken
 from tasks.files import write_bytes
+from tasks.targets import Output
+
+UNLABELLED = -100  # the number of no class; torch's cross-entropy leaves these out
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
@@ -24,20 +28,37 @@ def parquet_content(table: pa.Table) -> bytes:
     return content
 
 
-def probability_columns(target: str, probabilities: npt.NDArray[np.float64]) -> dict[str, pa.Array]:
-    """Probabilities [n, C] as the columns `<target>__<class index>` of a table."""
-    return {f"{target}__{index}": pa.array(column) for index, column in enumerate(probabilities.T)}
+def answer_columns(target: str, answer: npt.NDArray[np.float64]) -> dict[str, pa.Array]:
+    """An answer [n, width] as the columns `<target>__<number>` of a table: a probability per class, or the value."""
+    return {f"{target}__{index}": pa.array(column) for index, column in enumerate(answer.T)}
 
 
-def read_probabilities(table: pa.Table, target: str, classes: int) -> npt.NDArray[np.float64]:
-    """Probabilities float64 [n, C] from what `probability_columns` wrote; null becomes NaN.
+def read_answer(table: pa.Table, target: str, output: Output) -> npt.NDArray[np.float64]:
+    """An answer float64 [n, width] from what `answer_columns` wrote; null becomes NaN.
 
     Raises:
-        ContractBroken: the table has not exactly one column per class.
+        ContractBroken: the table has not exactly the columns of such an answer.
     """
-    wanted = [f"{target}__{index}" for index in range(classes)]
+    wanted = [f"{target}__{index}" for index in range(output.width)]
     found = [name for name in table.column_names if name.rpartition("__")[0] == target]
     if sorted(found) != sorted(wanted):
-        raise ContractBroken(f"a table of probabilities must have the columns {wanted} for {classes} classes, got {found}")
+        raise ContractBroken(f"a table of answers must have the columns {wanted} for {target}, a {output.type}, got {found}")
     columns = [table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in wanted]
     return np.stack(columns, axis=1)
+
+
+def truth(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A target's column of the manifest: int64 [n], class indices, or float64 [n], values; see `labelled`."""
+    if pa.types.is_floating(column.type):
+        return np.array(column.fill_null(np.nan).to_numpy(), dtype=np.float64)
+    return np.array(column.fill_null(UNLABELLED).to_numpy(), dtype=np.int64)
+
+
+def labelled(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which rows of a `truth` are not empty: bool [n]."""
+    return np.asarray(~np.isnan(values) if values.dtype.kind == "f" else values != UNLABELLED)
+
+
+def decided(answer: npt.NDArray[np.float64], output: Output) -> npt.NDArray[Any]:
+    """What an answer [n, width] says, comparable with `truth`: the most probable class int64 [n], or the value float64 [n]."""
+    return np.asarray(answer[:, 0] if output.is_number else answer.argmax(axis=1))

@@ -17,6 +17,7 @@ PROCESSES = (
     "reproduce",
     "run",
     "test_checkpoint.py",
+    "test_stages.py",
 )
 
 

@@ -10,13 +10,16 @@ from tasks.files import file_digest, write_bytes, write_json
 from tasks.index import Batch, Partition, write_index
 from tasks.paths import ENCODERS, FEATURES, MANIFEST
 from tasks.tables import write_parquet
+from tasks.targets import Output
+from tasks.train.card import described
 
 KINDS = {"audio": "audio", "image": "image", "text": "text"}
 SPLITS = ("train", "val", "test")
+OUTPUTS = {"label": "classification", "size": "regression"}
 PARAMS = """
 seed: {seed}
 modalities: {{{modalities}}}
-targets: {{label: {{type: classification}}}}
+targets: {{{targets}}}
 fusions: [concat, mean]
 train: {{epochs: {epochs}, patience: 4, width: 16, heads: 2}}
 evaluate: {{bootstrap: 400}}
@@ -36,11 +39,13 @@ def plant(
     group_size=2,
     seed=0,
     epochs=15,
+    numbers=False,
 ):
     """Write data/3_manifest, data/4_features, data/5_models/encoders and params.yaml into the current folder.
 
     Each modality sees the class through noise of its own; `clean` makes train features clearer, as frozen encoders do
-    that were fitted on them. Two batches; a share of modalities is missing, never all of a sample.
+    that were fitted on them. Two batches; a share of modalities is missing, never all of a sample. With `numbers` there is
+    a second target, `size`: 50 ± 10, seen by each modality through noise of its own; a fifth of either target is empty.
     """
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, len(classes), samples)
@@ -48,18 +53,28 @@ def plant(
     has = rng.random((samples, len(modalities))) >= missing
     has[~has.any(axis=1), 0] = True
     ids = [f"s{i:05d}" for i in range(samples)]
+    targets = {"label": pa.array(truth, pa.int64())}
+    if numbers:
+        more = np.random.default_rng([seed, 11])
+        sizes = more.normal(50, 10, samples)
+        empty = more.random((2, samples)) < 0.2
+        targets = {"label": pa.array(truth, pa.int64(), mask=empty[0]), "size": pa.array(sizes, pa.float64(), mask=empty[1])}
     batch = np.where(np.arange(samples) < samples // 2, "2026-11-01-aaaaaaaa", "2026-11-02-bbbbbbbb")
     for column, name in enumerate(sorted(modalities)):
         directions = np.random.default_rng([seed, column]).normal(size=(len(classes), width))
         noise = rng.normal(size=(samples, tokens, width))
         scale = strength * np.where(splits == "train", clean, 1.0)
         body = (directions[truth][:, None] * scale[:, None, None] + noise).astype(np.float32)
+        if numbers:
+            line = np.random.default_rng([seed, 7, column]).normal(size=width)
+            body += (strength * line * (sizes - 50)[:, None] / 10)[:, None].astype(np.float32)
         _features(name, ids, batch, has[:, column], body)
         write_json(ENCODERS / name / "encoder.json", {"kind": KINDS.get(name, "tabular"), "width": width})
         write_bytes(ENCODERS / name / "weights.safetensors", b"weights of " + name.encode())
-    _manifest(ids, batch, splits, truth, has, sorted(modalities), classes, group_size)
+    _manifest(ids, batch, splits, targets, has, sorted(modalities), classes, group_size)
     kinds = ", ".join(f"{m}: {{kind: {KINDS.get(m, 'tabular')}}}" for m in modalities)
-    Path("params.yaml").write_text(PARAMS.format(seed=seed, modalities=kinds, epochs=epochs))
+    types = ", ".join(f"{name}: {{type: {OUTPUTS[name]}}}" for name in targets)
+    Path("params.yaml").write_text(PARAMS.format(seed=seed, modalities=kinds, targets=types, epochs=epochs))
 
 
 def _features(name, ids, batch, has, body):
@@ -70,18 +85,19 @@ def _features(name, ids, batch, has, body):
         write_features(path, Features(body[chosen], mask, time), "0" * 32, [ids[i] for i in chosen])
 
 
-def _manifest(ids, batch, splits, truth, has, modalities, classes, group_size):
+def _manifest(ids, batch, splits, targets, has, modalities, classes, group_size):
     columns = {
         "sample_id": ids,
         "batch": list(batch),
         "group": [f"g{i // group_size:05d}" for i in range(len(ids))],
         "split": list(splits),
         "timestamp": pa.nulls(len(ids), pa.float64()),
-        "label": pa.array(truth, pa.int64()),
+        **targets,
     }
     columns |= {f"has_{m}": list(has[:, i]) for i, m in enumerate(modalities)}
     write_parquet(MANIFEST / "samples.parquet", pa.table(columns))
-    write_json(MANIFEST / "manifest.json", {"classes": {"label": list(classes)}, "samples": len(ids)})
+    outputs = {name: Output(OUTPUTS[name], tuple(classes) if name == "label" else ()) for name in targets}
+    write_json(MANIFEST / "manifest.json", {"targets": described(outputs), "samples": len(ids)})
 
 
 def plant_raw():

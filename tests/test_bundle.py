@@ -15,6 +15,7 @@ from tasks.files import read_json, write_json
 from tasks.params import load
 from tasks.paths import BUNDLE, FEATURES
 from tasks.select.assemble import assemble
+from tasks.targets import Output
 from tasks.train.__main__ import train
 from tests.planted import Decoder, plant
 
@@ -51,7 +52,7 @@ def test_raw_inputs_and_their_features_give_the_same(name):
     expected = bundle.predict({"image": features})["label"]
     np.testing.assert_array_equal(bundle.predict_raw({"image": raw})["label"], expected)
     np.testing.assert_allclose(expected.sum(1), 1)
-    assert bundle.targets == {"label": ("cat", "dog", "elk", "fox")}
+    assert bundle.targets == {"label": Output("classification", ("cat", "dog", "elk", "fox"))}
     assert bundle.modalities == (("image",) if name == "alone-image" else ("audio", "image", "text"))
 
 

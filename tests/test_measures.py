@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.stats import bootstrap, t
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, root_mean_squared_error
 
 from tasks import measures
 from tasks.errors import ContractBroken
-from tasks.measures import interval, standard_error, tally
+from tasks.measures import Interval, clipped, interval, limits, standard_error, tally
 
 CLASSES = 4
 
@@ -25,6 +25,69 @@ def test_scores_are_those_of_sklearn(seed):
     assert tally("accuracy", truth, predicted, groups, CLASSES).value == pytest.approx(accuracy_score(truth, predicted))
     expected = f1_score(truth, predicted, average="macro")
     assert tally("macro_f1", truth, predicted, groups, CLASSES).value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weighted_f1_is_that_of_sklearn(seed):
+    truth, predicted, groups = drawn(seed)
+    truth, predicted = np.minimum(truth, 2), np.where(predicted == 1, 0, predicted)  # one never true, one never predicted
+    expected = f1_score(truth, predicted, average="weighted")
+    assert tally("weighted_f1", truth, predicted, groups, CLASSES).value == pytest.approx(expected)
+
+
+def values(seed, n=200, groups=50, offset=0.0):
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(offset, 3, n)
+    return truth, truth + rng.normal(0.5, 1.5, n), np.array([f"g{i % groups}" for i in range(n)], object)
+
+
+ERRORS = {
+    "r2": r2_score,
+    "neg_mean_absolute_error": lambda truth, predicted: -mean_absolute_error(truth, predicted),
+    "neg_root_mean_squared_error": lambda truth, predicted: -root_mean_squared_error(truth, predicted),
+}
+
+
+@pytest.mark.parametrize("metric", ERRORS)
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_scores_of_values_are_those_of_sklearn(metric, offset):
+    truth, predicted, groups = values(1, offset=offset)
+    found = tally(metric, truth, predicted, groups, 0)
+    assert found.value == pytest.approx(ERRORS[metric](truth, predicted), rel=1e-6)
+    other = values(2, offset=offset)[0]
+    better = found.minus(tally(metric, truth, other, groups, 0)).value
+    assert better == pytest.approx(ERRORS[metric](truth, predicted) - ERRORS[metric](truth, other), rel=1e-6)
+    assert better > 0  # higher is better, whatever the metric
+
+
+@pytest.mark.parametrize("metric", ERRORS)
+def test_the_standard_error_of_values_leaves_out_one_group_after_the_other(metric):
+    truth, predicted, groups = values(3, groups=12)
+    names = np.unique(groups)
+    left = np.array([ERRORS[metric](truth[groups != name], predicted[groups != name]) for name in names])
+    expected = np.sqrt((len(names) - 1) / len(names) * ((left - left.mean()) ** 2).sum())
+    assert standard_error(tally(metric, truth, predicted, groups, 0)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("predicted", [[2.0, 2.0], [2.0, 3.0]])
+def test_where_nothing_varies_r2_is_what_sklearn_makes_of_it(predicted):
+    found = tally("r2", np.array([2.0, 2.0]), np.array(predicted), np.array(["a", "b"], object), 0)
+    assert found.value == r2_score([2.0, 2.0], predicted)
+
+
+def test_a_value_that_is_not_finite_cannot_be_scored():
+    truth, predicted, groups = values(4)
+    predicted[3] = np.nan
+    with pytest.raises(ContractBroken, match="predictions must be finite, got 1 that are not"):
+        tally("r2", truth, predicted, groups, 0)
+
+
+def test_an_interval_ends_where_its_metric_does():
+    wide = Interval(0.5, -0.7, 1.3)
+    assert clipped(wide, "macro_f1") == Interval(0.5, 0.0, 1.0)
+    assert clipped(wide, "r2") == Interval(0.5, -0.7, 1.0)
+    assert clipped(Interval(-2, -5, 1), "neg_mean_absolute_error") == Interval(-2, -5, 0)
+    assert limits("r2") == (None, 1.0)
 
 
 def test_a_class_that_never_occurs_does_not_lower_macro_f1():

@@ -49,7 +49,11 @@ def test_one_modality_can_be_read_alone() -> None:
         ("train.epochs", True, "train.epochs must be of type int, got True"),
         ("train.epochs", 0, "train.epochs must be at least 1, got 0"),
         ("train", 3, "train must be a mapping, got 3"),
-        ("gate.metric", "accurcy", "gate.metric must be one of accuracy, macro_f1, got 'accurcy'"),
+        (
+            "gate.metric",
+            "accurcy",
+            "gate.metric must be one of accuracy, macro_f1, weighted_f1 for label, a classification, got 'accurcy'",
+        ),
         ("gate.target", "x", "unknown target in params.yaml: gate.target = 'x'; known: label"),
         ("fusions", ["mean", "blend"], f"unknown fusion in params.yaml: 'blend'; known: {', '.join(FUSIONS)}"),
         ("fusions", ["mean", "mean"], "fusions names one twice"),

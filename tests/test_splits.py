@@ -8,6 +8,7 @@ from tasks.files import file_digest
 from tasks.index import Batch, Partition
 from tasks.params import Split, check
 from tasks.tables import write_parquet
+from tasks.targets import Output
 
 
 def table(n=400, group=lambda i: f"g{i // 4}", split=lambda i: "", timestamp=lambda i: np.nan, label=lambda i: "ab"[i % 2]):
@@ -165,4 +166,4 @@ def test_refused_and_unlabelled_rows_teach_nothing(tmp_path, monkeypatch):
     samples.loc[1::3, "label"] = None
     rows = splits.training_rows(batch(tmp_path, monkeypatch, samples), params())
     assert set(rows["sample_id"]) <= set(samples["sample_id"][2::3])
-    assert splits.classes(rows, params()) == {"label": ["a", "b"]}
+    assert splits.outputs(rows, params()) == {"label": Output("classification", ("a", "b"))}

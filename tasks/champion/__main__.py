@@ -16,8 +16,9 @@ from tasks.params import load
 from tasks.paths import ANCHOR, CHAMPION, REPORTS
 from tasks.stage import count, enter
 from tasks.steady import steady
-from tasks.tables import probability_columns, write_parquet
-from tasks.train.inputs import read_classes, read_samples_of
+from tasks.tables import answer_columns, write_parquet
+from tasks.targets import Output
+from tasks.train.inputs import read_outputs, read_samples_of
 
 WHO = {"champion": CHAMPION, "anchor": ANCHOR}
 
@@ -25,15 +26,15 @@ Aligned = dict[str, npt.NDArray[np.float64]]
 
 
 def champion() -> None:
-    """Write data/6_reports/champion.parquet: `sample_id`, `who`, `<target>__<class index>`; no row for whom there is none.
+    """Write data/6_reports/champion.parquet: `sample_id`, `who`, `<target>__<number>`; no row for whom there is none.
 
     Raises:
         ContractBroken: a bundle is damaged.
         NoData: raw partitions that a bundle's own encoder needs are absent.
     """
-    classes, samples = read_classes(), read_samples_of(["test"])
+    outputs, samples = read_outputs(), read_samples_of(["test"])
     answers: dict[str, tuple[Aligned, int]] = {}
-    tables = [empty(classes)]
+    tables = [empty(outputs)]
     for who, folder in WHO.items():
         if not folder.is_dir():
             raise NoData(f"{folder} is not here: `dvc pull {folder}` brings the {who}, or an empty folder when there is none")
@@ -41,52 +42,58 @@ def champion() -> None:
             digest = folder_digest(folder)
             if digest not in answers:  # the anchor often is the champion
                 with steady(load().threads):
-                    answers[digest] = predict(folder, samples, classes)
-            tables.append(table_of(who, samples, answers[digest][0], classes))
+                    answers[digest] = predict(folder, samples, outputs)
+            tables.append(table_of(who, samples, answers[digest][0], outputs))
     write_parquet(REPORTS / "champion.parquet", pa.concat_tables(tables).combine_chunks())
     encoded = sum(number for _, number in answers.values())
     count(encoded=encoded, predicted=len(answers) * samples.num_rows)
 
 
-def predict(folder: Path, samples: pa.Table, classes: Mapping[str, tuple[str, ...]]) -> tuple[Aligned, int]:
-    """Probabilities of the night's targets by one bundle, and how many raw rows had to be encoded anew."""
+def predict(folder: Path, samples: pa.Table, outputs: Mapping[str, Output]) -> tuple[Aligned, int]:
+    """Answers for the night's targets by one bundle, and how many raw rows had to be encoded anew.
+
+    A target that has had another type is not answered.
+    """
     bundle = Bundle.load(folder)
     features, encoded = features_for(bundle, samples)
-    answer = bundle.predict(features)
-    return {t: align(answer[t], bundle.targets[t], classes[t]) for t in classes if t in answer}, encoded
+    answer, theirs = bundle.predict(features), bundle.targets
+    same = [t for t in outputs if t in answer and theirs[t].type == outputs[t].type]
+    return {t: align(answer[t], theirs[t], outputs[t]) for t in same}, encoded
 
 
-def align(probabilities: npt.NDArray[np.float64], theirs: tuple[str, ...], ours: tuple[str, ...]) -> npt.NDArray[np.float64]:
+def align(answer: npt.NDArray[np.float64], theirs: Output, ours: Output) -> npt.NDArray[np.float64]:
     """Reorder probabilities [n, theirs] to the night's classes by name: a class that the model does not know gets 0."""
-    aligned = np.zeros((len(probabilities), len(ours)))
-    for index, name in enumerate(ours):
-        if name in theirs:
-            aligned[:, index] = probabilities[:, theirs.index(name)]
+    if ours.is_number:
+        return answer
+    aligned = np.zeros((len(answer), len(ours.classes)))
+    for index, name in enumerate(ours.classes):
+        if name in theirs.classes:
+            aligned[:, index] = answer[:, theirs.classes.index(name)]
     return aligned
 
 
-def table_of(who: str, samples: pa.Table, answer: Aligned, classes: Mapping[str, tuple[str, ...]]) -> pa.Table:
+def table_of(who: str, samples: pa.Table, answer: Aligned, outputs: Mapping[str, Output]) -> pa.Table:
     """One model's rows; no rows when it predicts none of the night's targets, nulls for a target that it does not predict."""
     if not answer:
-        print(f"the {who} predicts none of {', '.join(classes)}", flush=True)
-        return empty(classes)
+        print(f"the {who} predicts none of {', '.join(outputs)}", flush=True)
+        return empty(outputs)
     columns = {"sample_id": samples["sample_id"].combine_chunks(), "who": pa.array([who] * samples.num_rows)}
-    for target, names in classes.items():
+    for target, output in outputs.items():
         if target in answer:
-            columns |= probability_columns(target, answer[target])
+            columns |= answer_columns(target, answer[target])
         else:
-            columns |= {f"{target}__{i}": pa.nulls(samples.num_rows, pa.float64()) for i in range(len(names))}
-    return pa.table(columns, schema=schema(classes))
+            columns |= {f"{target}__{i}": pa.nulls(samples.num_rows, pa.float64()) for i in range(output.width)}
+    return pa.table(columns, schema=schema(outputs))
 
 
-def empty(classes: Mapping[str, tuple[str, ...]]) -> pa.Table:
+def empty(outputs: Mapping[str, Output]) -> pa.Table:
     """The table without rows."""
-    return schema(classes).empty_table()
+    return schema(outputs).empty_table()
 
 
-def schema(classes: Mapping[str, tuple[str, ...]]) -> pa.Schema:
+def schema(outputs: Mapping[str, Output]) -> pa.Schema:
     """The table's columns."""
-    numbers = [(f"{target}__{i}", pa.float64()) for target, names in classes.items() for i in range(len(names))]
+    numbers = [(f"{target}__{i}", pa.float64()) for target, output in outputs.items() for i in range(output.width)]
     return pa.schema([("sample_id", pa.string()), ("who", pa.string()), *numbers])
 
 

@@ -121,7 +121,16 @@ def score_table(scores: Mapping[str, Any]) -> list[str]:
     gain = complete.get("gain_over_best_single")
     if gain:
         lines.append(f"  {'gain over ' + gain['single']:<24} {gain['value']:+.3f} {_interval(gain['low'], gain['high']):>18}")
-    return lines
+    return lines + [_other(name, body, scores["selected"]) for name, body in sorted(scores.get("others", {}).items())]
+
+
+def _other(target: str, scores: Mapping[str, Any], selected: str) -> str:
+    """How the selected model does on a target that decides nothing."""
+    if selected not in scores["candidates"]:
+        return f"{target}: labelled in too few test samples to be scored ({scores['samples']})"
+    metric, found = scores["metric"], scores["candidates"][selected][scores["metric"]]
+    interval = _interval(found["low"], found["high"])
+    return f"{target}: {metric.replace('_', ' ')} {found['value']:.3f} {interval} on {scores['samples']} test samples"
 
 
 def _score(name: str, score: Mapping[str, float], selected: bool) -> str:

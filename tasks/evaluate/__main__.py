@@ -1,6 +1,7 @@
 """Score all candidates on the test set, with intervals: `python -m tasks.evaluate`."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,48 +9,76 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.errors import ContractBroken
-from tasks.evaluate.pictures import draw_confusion, draw_scores
+from tasks.evaluate.pictures import draw_confusion, draw_scores, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import new_folder, read_json, write_json
 from tasks.params import load
 from tasks.paths import CANDIDATES, REPORTS
 from tasks.stage import count, enter
 from tasks.steady import steady
-from tasks.tables import probability_columns, write_parquet
+from tasks.tables import answer_columns, decided, labelled, write_parquet
+from tasks.targets import METRICS, Output
 from tasks.train import load_candidate
-from tasks.train.inputs import UNLABELLED, Inputs, present, read_classes, read_inputs
-from tasks.train.neural import Probabilities
+from tasks.train.inputs import Inputs, present, read_inputs, read_outputs
+from tasks.train.neural import Answers
 
 
 def evaluate() -> None:
-    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, confusion.png, scores.png.
+    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, scores.png and a picture per target.
+
+    A picture is confusion.png, or predicted.png of a regression; of another target than the gate's <target>-confusion.png.
+    The others' scores stand under `others`, empty where fewer than two groups are labelled.
 
     Raises:
         NoData: a candidate or features are absent.
         ContractBroken: no test sample is labelled in the deciding target.
     """
     params = load()
-    target, metric = params.gate.target or next(iter(params.targets)), params.gate.metric
+    target, metric = params.gate.target, params.gate.metric
     selected = read_json(REPORTS / "select.json")["selected"]
-    classes, test = read_classes(), read_inputs(params.modalities, "test")
-    labels = test.labels(target)
-    judgeable = labels != UNLABELLED
-    if not judgeable.any():
+    outputs, test = read_outputs(), read_inputs(params.modalities, "test")
+    if not labelled(test.labels(target)).any():
         raise ContractBroken(f"no sample of split test is labelled in {target}: raise split.test in params.yaml")
     with steady(params.threads):
         answers, parameters = predicted(test, candidate_folders(tuple(params.modalities), params.fusions))
-    groups = np.array(test.samples["group"].to_pylist(), object)
-    guesses = {name: answer[target].argmax(axis=1) for name, answer in answers.items()}
-    judged = Judged(labels, groups, guesses, parameters, len(classes[target])).where(judgeable)
     sure = Sureness(params.evaluate.bootstrap, params.evaluate.confidence, params.seed)
     complete = np.logical_and.reduce([present(body) for body in test.features.values()])
-    scores = report(judged, complete[judgeable], selected, metric, sure)
+    others = {}
     with new_folder(REPORTS / "evaluate") as folder:
-        write_json(folder / "scores.json", {"target": target, "metric": metric, "selected": selected, **scores})
+        for name, output in outputs.items():
+            judged = judged_of(name, output, test, answers, parameters)
+            known = labelled(judged.truth)
+            judged, whole = judged.where(known), complete[known]
+            if name == target:
+                scores = report(judged, whole, selected, metric, sure)
+                draw(folder, "", name, judged, selected)
+                draw_scores(folder / "scores.png", scores, selected, metric)
+            elif judged.sizes["groups"] < 2:
+                others[name] = {"metric": METRICS[output.type][0], **judged.sizes, "candidates": {}}
+            else:
+                first = METRICS[output.type][0]
+                others[name] = {"metric": first, **report(judged, whole, selected, first, sure)}
+                draw(folder, f"{name}-", name, judged, selected)
+        found = {"target": target, "metric": metric, "selected": selected, **scores} | ({"others": others} if others else {})
+        write_json(folder / "scores.json", found)
         write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete))
-        draw_confusion(folder / "confusion.png", judged.truth, judged.predicted[selected], classes[target])
-        draw_scores(folder / "scores.png", scores, selected, metric)
     count(predicted=len(test) * len(answers))
+
+
+def judged_of(
+    target: str, output: Output, test: Inputs, answers: Mapping[str, Answers], parameters: Mapping[str, int]
+) -> Judged:
+    """What every candidate says about one target, beside the truth, of all test samples."""
+    said = {name: decided(answer[target], output) for name, answer in answers.items()}
+    return Judged(test.labels(target), np.array(test.samples["group"].to_pylist(), object), said, parameters, output)
+
+
+def draw(folder: Path, prefix: str, target: str, judged: Judged, selected: str) -> None:
+    """Draw what the selected candidate says against the truth."""
+    if judged.output.is_number:
+        draw_values(folder / f"{prefix}predicted.png", target, judged.truth, judged.predicted[selected])
+    else:
+        draw_confusion(folder / f"{prefix}confusion.png", judged.truth, judged.predicted[selected], judged.output.classes)
 
 
 def candidate_folders(modalities: tuple[str, ...], fusions: tuple[str, ...]) -> dict[str, Path]:
@@ -58,8 +87,8 @@ def candidate_folders(modalities: tuple[str, ...], fusions: tuple[str, ...]) -> 
     return {name: CANDIDATES / "plain" / name for name in plain} | {name: CANDIDATES / name for name in fusions}
 
 
-def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Probabilities], dict[str, int]]:
-    """Probabilities and number of parameters by candidate."""
+def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Answers], dict[str, int]]:
+    """Answers and number of parameters by candidate."""
     answers, parameters = {}, {}
     for name, folder in folders.items():
         candidate = load_candidate(folder)
@@ -67,12 +96,12 @@ def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Probabi
     return answers, parameters
 
 
-def predictions(test: Inputs, answer: Probabilities, complete: npt.NDArray[np.bool_]) -> pa.Table:
-    """The selected candidate's probabilities of every test sample, with truth and group."""
+def predictions(test: Inputs, answer: Answers, complete: npt.NDArray[np.bool_]) -> pa.Table:
+    """The selected candidate's answers for every test sample, with truth and group."""
     columns = {name: test.samples[name].combine_chunks() for name in ("sample_id", "group", *answer)}
     columns["complete"] = pa.array(complete)
-    for target, probabilities in answer.items():
-        columns |= probability_columns(target, probabilities)
+    for target, values in answer.items():
+        columns |= answer_columns(target, values)
     return pa.table(columns)
 
 

@@ -1,4 +1,4 @@
-"""Two pictures whose bytes depend on the scores alone."""
+"""Pictures whose bytes depend on the scores alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +31,17 @@ def draw_confusion(path: Path, truth: npt.NDArray[np.int64], predicted: npt.NDAr
     for row, column in np.argwhere(counts > 0) if size <= WRITTEN else ():
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    _save(figure, path)
+
+
+def draw_values(path: Path, target: str, truth: npt.NDArray[np.float64], predicted: npt.NDArray[np.float64]) -> None:
+    """Draw predicted against true values, in the target's unit; on the line an answer is right."""
+    ends = [min(truth.min(), predicted.min()), max(truth.max(), predicted.max())]
+    figure, axes = plt.subplots(figsize=(4.6, 4.4), layout="constrained")
+    axes.plot(ends, ends, color="black", linewidth=0.8)
+    axes.scatter(truth, predicted, s=9, color=SELECTED, alpha=0.5, linewidths=0)
+    axes.set(xlabel="true", ylabel="predicted", title=f"{target}: test set, {len(truth)} samples", aspect="equal")
+    axes.grid(alpha=0.3)
     _save(figure, path)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.measures import METRICS, Interval, clipped, interval, tally
+from tasks.measures import Interval, Tally, clipped, interval, tally
 from tasks.params import keyed_seed
+from tasks.targets import METRICS, Output
 
 ALONE = "alone-"
 
@@ -18,23 +19,27 @@ class Judged:
     """What candidates are scored on.
 
     Attributes:
-        truth: int64 [n], class indices.
+        truth: [n], class indices int64 or values float64.
         groups: object [n].
-        predicted: candidate -> int64 [n], class indices.
+        predicted: candidate -> [n], the same.
         parameters: candidate -> number of fitted numbers.
-        classes: number of classes.
+        output: what is answered.
     """
 
-    truth: npt.NDArray[np.int64]
+    truth: npt.NDArray[Any]
     groups: npt.NDArray[np.object_]
-    predicted: Mapping[str, npt.NDArray[np.int64]]
+    predicted: Mapping[str, npt.NDArray[Any]]
     parameters: Mapping[str, int]
-    classes: int
+    output: Output
 
     def where(self, rows: npt.NDArray[np.bool_]) -> "Judged":
         """Only some of the samples."""
         predicted = {name: labels[rows] for name, labels in self.predicted.items()}
-        return Judged(self.truth[rows], self.groups[rows], predicted, self.parameters, self.classes)
+        return Judged(self.truth[rows], self.groups[rows], predicted, self.parameters, self.output)
+
+    def tally(self, metric: str, name: str) -> Tally:
+        """A metric's sums of one candidate."""
+        return tally(metric, self.truth, self.predicted[name], self.groups, len(self.output.classes))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -61,14 +66,16 @@ class Sureness:
 
 
 def scores_of(judged: Judged, sure: Sureness) -> dict[str, Any]:
-    """Every metric of every candidate with its interval: {"samples", "groups", "candidates": {name: {metric: interval}}}.
+    """Every metric of the type, of every candidate: {"samples", "groups", "candidates": {name: {metric: interval}}}.
 
     All candidates see the same resamples, so that their intervals can be compared.
     """
     candidates: dict[str, Any] = {}
     for name in sorted(judged.predicted):
-        sums = {m: tally(m, judged.truth, judged.predicted[name], judged.groups, judged.classes) for m in METRICS}
-        found = {m: clipped(interval(sums[m], sure.generator(m), sure.draws, sure.tail)).as_json() for m in METRICS}
+        found = {}
+        for m in METRICS[judged.output.type]:
+            bounds = interval(judged.tally(m, name), sure.generator(m), sure.draws, sure.tail)
+            found[m] = clipped(bounds, m).as_json()
         candidates[name] = {**found, "parameters": judged.parameters[name]}
     return {**judged.sizes, "candidates": candidates}
 
@@ -78,9 +85,7 @@ def gain_over_best_single(judged: Judged, selected: str, metric: str, sure: Sure
 
     The best is taken on the same samples, which favours the single modality: the gain is not flattered.
     """
-    sums = {
-        name: tally(metric, judged.truth, labels, judged.groups, judged.classes) for name, labels in judged.predicted.items()
-    }
+    sums = {name: judged.tally(metric, name) for name in judged.predicted}
     singles = sorted(name for name in sums if name.startswith(ALONE))
     best = max(singles, key=lambda name: sums[name].value)
     gain: Interval = interval(sums[selected].minus(sums[best]), sure.generator("gain", metric), sure.draws, sure.tail)

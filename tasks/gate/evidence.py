@@ -1,6 +1,5 @@
 """What the gate judges: read once, aligned by sample, checked for what would make a verdict meaningless."""
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +15,8 @@ from tasks.files import read_json
 from tasks.measures import Interval, Tally, interval, tally
 from tasks.params import Gate, Params, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
-from tasks.tables import read_probabilities
+from tasks.tables import decided, labelled, read_answer, truth
+from tasks.targets import Output, outputs
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Evidence:
         draws: number of resamples.
         seed: of the run.
         target: the deciding target.
-        classes: names of its classes.
+        output: what is answered for it.
         ids: test samples that are labelled in the target, sorted.
-        truth: int64 [n], class indices.
+        truth: [n], class indices int64 or values float64.
         groups: object [n].
-        candidate: float64 [n, classes], probabilities.
-        reigning: the rows of champion.parquet by `who`: sample ids and probabilities.
+        candidate: float64 [n, width], its answers.
+        reigning: the rows of champion.parquet by `who`: sample ids and answers.
         versions: `champion` and `anchor` -> version, None where there is none.
-        commonest: class index that most train samples have.
+        constant: the class index that most train samples have, or the mean of their values.
         scores: scores.json.
         expected: ids of the manifest's test samples, sorted.
         found: ids in predictions.parquet, in its order.
@@ -45,21 +45,25 @@ class Evidence:
     draws: int
     seed: int
     target: str
-    classes: tuple[str, ...]
+    output: Output
     ids: list[str]
-    truth: npt.NDArray[np.int64]
+    truth: npt.NDArray[Any]
     groups: npt.NDArray[np.object_]
     candidate: npt.NDArray[np.float64]
     reigning: dict[str, tuple[list[str], npt.NDArray[np.float64]]]
     versions: dict[str, str | None]
-    commonest: int
+    constant: float
     scores: dict[str, Any]
     expected: list[str]
     found: list[str]
 
-    def tally(self, predicted: npt.NDArray[np.int64]) -> Tally:
-        """The metric's sums by group for these predictions of `ids`."""
-        return tally(self.gate.metric, self.truth, predicted, self.groups, len(self.classes))
+    def tally(self, answer: npt.NDArray[np.float64]) -> Tally:
+        """The metric's sums by group for these answers [n, width] to `ids`."""
+        return self.score(decided(answer, self.output))
+
+    def score(self, predicted: npt.NDArray[Any]) -> Tally:
+        """The metric's sums by group for these class indices or values [n]."""
+        return tally(self.gate.metric, self.truth, predicted, self.groups, len(self.output.classes))
 
     def bounds(self, name: str, sums: Tally) -> Interval:
         """Value and one-sided bounds at `gate.confidence`; resamples are keyed by the row's name."""
@@ -79,26 +83,26 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         NoData: a report or the manifest is absent.
         ContractBroken: a report is damaged or has other columns than its contract says.
     """
-    target = params.gate.target or next(iter(params.targets))
-    classes = tuple(read_json(MANIFEST / "manifest.json")["classes"][target])
+    target = params.gate.target
+    output = outputs(read_json(MANIFEST / "manifest.json")["targets"])[target]
     manifest = table(MANIFEST / "samples.parquet")
     predictions = table(REPORTS / "evaluate" / "predictions.parquet")
     judged = predictions.filter(pc.is_valid(predictions[target])).sort_by("sample_id")
-    read = partial(read_probabilities, target=target, classes=len(classes))
+    read = partial(read_answer, target=target, output=output)
     champion = table(REPORTS / "champion.parquet")
     return Evidence(
         gate=params.gate,
         draws=params.evaluate.bootstrap,
         seed=params.seed,
         target=target,
-        classes=classes,
+        output=output,
         ids=judged["sample_id"].to_pylist(),
-        truth=np.asarray(judged[target].to_numpy(), np.int64),
+        truth=truth(judged[target]),
         groups=np.array(judged["group"].to_pylist(), object),
         candidate=read(judged),
         reigning={who: _of(who, champion, read) for who in ("champion", "anchor")},
         versions={who: registry[who]["version"] for who in ("champion", "anchor")},
-        commonest=_commonest(manifest, target),
+        constant=_constant(truth(manifest.filter(pc.equal(manifest["split"], "train"))[target])),
         scores=read_json(REPORTS / "evaluate" / "scores.json"),
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),
         found=predictions["sample_id"].to_pylist(),
@@ -117,8 +121,9 @@ def _of(who: str, champion: pa.Table, read: Any) -> tuple[list[str], npt.NDArray
     return rows["sample_id"].to_pylist(), read(rows)
 
 
-def _commonest(manifest: pa.Table, target: str) -> int:
-    """The class that most train samples have; the lowest index among equals, 0 without any."""
-    labels = manifest.filter(pc.equal(manifest["split"], "train"))[target].drop_null().to_pylist()
-    counts = Counter(labels)
-    return min(counts, key=lambda index: (-counts[index], index), default=0)
+def _constant(train: npt.NDArray[Any]) -> float:
+    """What is best answered without looking: the commonest class, the lowest index among equals, or the mean; 0 without any."""
+    known = train[labelled(train)]
+    if not len(known):
+        return 0
+    return float(known.mean()) if known.dtype.kind == "f" else int(np.bincount(known).argmax())

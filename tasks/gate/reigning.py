@@ -37,8 +37,8 @@ def against(who: str, evidence: Evidence) -> Row:
 
 def difference(who: str, evidence: Evidence) -> tuple[Interval, float]:
     """Candidate minus a reigning model with its one-sided bounds, and the reigning model's score."""
-    theirs = evidence.tally(_aligned(who, evidence).argmax(axis=1))
-    mine = evidence.tally(evidence.candidate.argmax(axis=1))
+    theirs = evidence.tally(_aligned(who, evidence))
+    mine = evidence.tally(evidence.candidate)
     return evidence.bounds(who, mine.minus(theirs)), theirs.value
 
 
@@ -71,7 +71,7 @@ def _fault(who: str, evidence: Evidence) -> str:
 
 
 def _aligned(who: str, evidence: Evidence) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """The reigning model's probabilities of the judged samples, in their order."""
-    ids, probabilities = evidence.reigning[who]
+    """The reigning model's answers to the judged samples, in their order."""
+    ids, answers = evidence.reigning[who]
     place = {name: row for row, name in enumerate(ids)}
-    return probabilities[[place[name] for name in evidence.ids]]
+    return answers[[place[name] for name in evidence.ids]]

@@ -41,7 +41,7 @@ class Row:
         return dataclasses.asdict(self)
 
 
-def measured(name: str, blocking: bool, rule: str, found: Interval, needed: float, passed: bool, reason: str) -> Row:
+def measured(name: str, blocking: bool, rule: str, found: Interval, needed: float | None, passed: bool, reason: str) -> Row:
     """A row that rests on a measured value; what is no number never passes."""
     if not all(math.isfinite(number) for number in (found.value, found.low, found.high)):
         return told(name, blocking, rule, "fail", f"what was measured is no number: {reason}")

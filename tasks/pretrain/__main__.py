@@ -15,12 +15,15 @@ from tasks.files import new_folder
 from tasks.index import Batch, partitions, read_index
 from tasks.params import Modality, Source
 from tasks.paths import ENCODERS, REFERENCE
-from tasks.pretrain.fit import fit
+from tasks.pretrain.fit import Head, fit
 from tasks.profile import kind_module
 from tasks.raw import read_partition
-from tasks.splits import classes, training_rows
+from tasks.splits import outputs, training_rows
 from tasks.stage import count, enter
+from tasks.standard import standardised, statistics_of
 from tasks.steady import steady
+from tasks.tables import UNLABELLED, labelled
+from tasks.targets import Output, number
 
 
 def pretrain(modality: str) -> None:
@@ -40,20 +43,21 @@ def pretrain(modality: str) -> None:
         return
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
-    names = classes(rows, params)
+    answered = outputs(rows, params)
     arrays = _arrays(batches, chosen, set(rows["sample_id"]))
-    labels = _labels(rows.set_index("sample_id"), names, list(arrays))
-    if len(arrays) < 2 or not any((numbers >= 0).any() for numbers in labels.values()):
+    labels = _labels(rows.set_index("sample_id"), answered, list(arrays))
+    if len(arrays) < 2 or not any(labelled(of).any() for of in labels.values()):
         raise ContractBroken(
             f"modality {modality}: {len(arrays)} labelled training samples of the reference can be decoded, at least 2 are"
             " needed: land a batch that holds more, or move the reference"
         )
     module = network_module(chosen.kind)
-    sizes = {target: len(found) for target, found in names.items()}
+    heads = {target: Head(params.targets[target], output.width) for target, output in answered.items()}
     with steady(params.threads):
         fitted = fit(
-            module, chosen.options, list(arrays.values()), labels, sizes, params.pretrain, params.seed, modality, params.device
+            module, chosen.options, list(arrays.values()), labels, heads, params.pretrain, params.seed, modality, params.device
         )
+    names = {target: list(output.classes) for target, output in answered.items()}
     card = Card(chosen.kind, asdict(chosen.options), fitted.facts, params.pretrain.width, names, fitted.steps, fitted.curve)
     with new_folder(ENCODERS / modality) as folder:
         save_encoder(folder, card, fitted.network)
@@ -86,12 +90,17 @@ def _arrays(batches: list[Batch], chosen: Modality, wanted: set[str]) -> dict[st
     return dict(sorted(found.items()))
 
 
-def _labels(rows: Any, names: Mapping[str, list[str]], samples: list[str]) -> dict[str, npt.NDArray[np.int64]]:
-    """Per target the number of each sample's class; -1 where it is unlabelled or the label unknown."""
-    found = {}
-    for target, known in names.items():
-        numbers = {name: number for number, name in enumerate(known)}
-        found[target] = np.array([numbers.get(rows[target].get(sample), -1) for sample in samples], dtype=np.int64)
+def _labels(rows: Any, answered: Mapping[str, Output], samples: list[str]) -> dict[str, npt.NDArray[Any]]:
+    """Per target each sample's class number, or standardised value; see tasks/losses.py for what is unlabelled or unknown."""
+    found: dict[str, npt.NDArray[Any]] = {}
+    for target, output in answered.items():
+        cells = [rows[target].get(sample) for sample in samples]
+        if output.is_number:
+            values = np.array([number(cell) if isinstance(cell, str) else np.nan for cell in cells])
+            found[target] = standardised(values, statistics_of(values) if labelled(values).any() else None)
+        else:
+            numbers = {name: place for place, name in enumerate(output.classes)}
+            found[target] = np.array([numbers.get(cell, UNLABELLED) for cell in cells], dtype=np.int64)
     return found
 
 

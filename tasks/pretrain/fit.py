@@ -14,15 +14,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from tasks import losses
 from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
 from tasks.params import Pretrain, keyed_seed
+from tasks.targets import Target
 
 RISING = 0.2  # share of the steps in which the learning rate rises
-UNLABELLED = -1
 Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a target asks of an encoder: its loss and weight, and how many numbers answer it."""
+
+    target: Target
+    width: int
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,8 @@ def fit(
     module: ModuleType,
     options: Any,
     arrays: Sequence[npt.NDArray[Any]],
-    labels: Mapping[str, npt.NDArray[np.int64]],
-    classes: Mapping[str, int],
+    labels: Mapping[str, npt.NDArray[Any]],
+    heads: Mapping[str, Head],
     knobs: Pretrain,
     seed: int,
     name: str,
@@ -52,8 +60,8 @@ def fit(
         module: tasks/extract/<kind>.py.
         options: of the modality.
         arrays: n decoded samples.
-        labels: per target int64 [n], -1 where unlabelled.
-        classes: per target how many there are.
+        labels: per target class indices int64 [n], or standardised values float32 [n] (see tasks/losses.py).
+        heads: per target what is fitted to them.
         knobs: `pretrain` of params.yaml.
         seed: of the run.
         name: the modality's; randomness is keyed by it.
@@ -68,28 +76,37 @@ def fit(
     targets = {target: torch.from_numpy(numbers) for target, numbers in sorted(labels.items())}
     torch.manual_seed(keyed_seed(seed, "pretrain", name))  # initial weights and dropout
     network = module.Encoder(options, facts, knobs.width, knobs.dropout)
-    heads = nn.ModuleDict({target: nn.Linear(knobs.width, count) for target, count in sorted(classes.items())})
-    model = nn.ModuleDict({"network": network, "heads": heads}).to(device)
+    made = nn.ModuleDict({target: nn.Linear(knobs.width, head.width) for target, head in sorted(heads.items())})
+    model = nn.ModuleDict({"network": network, "heads": made}).to(device)
     order = torch.Generator().manual_seed(keyed_seed(seed, "order", name))
     optimiser, schedule, parts = _optimiser(model, len(arrays), knobs)
     training = Training(model, optimiser, order, schedule)
-    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, inputs, targets))
+    asked = {target: asdict(head) for target, head in heads.items()}
+    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, inputs, targets, asked))
     resumed = checkpoint.resume(knobs.epochs)
     curve: list[float] = resumed[0]["curve"] if resumed else []
     for epoch in range(len(curve) + 1, knobs.epochs + 1):
-        curve.append(_epoch(module, model, training, inputs, targets, parts))
+        curve.append(_epoch(module, model, training, inputs, targets, heads, parts))
         _tell(name, epoch, knobs.epochs, curve[-1])
         checkpoint.save({"epoch": epoch, "curve": curve})
     return Fitted(network.eval().cpu(), facts, parts * knobs.epochs, curve)
 
 
-def _epoch(module: ModuleType, model: nn.ModuleDict, training: Training, inputs: Batch, targets: Batch, parts: int) -> float:
+def _epoch(
+    module: ModuleType,
+    model: nn.ModuleDict,
+    training: Training,
+    inputs: Batch,
+    targets: Batch,
+    heads: Mapping[str, Head],
+    parts: int,
+) -> float:
     """One pass over the samples in a new order; returns the mean loss."""
     count, total = len(next(iter(inputs.values()))), 0.0
     device = str(next(model.parameters()).device)
     for chosen in torch.tensor_split(torch.randperm(count, generator=training.order), parts):
         batch = module.augment({key: values[chosen] for key, values in inputs.items()}, training.order)
-        loss = _loss(model, _to(batch, device), _to({t: v[chosen] for t, v in targets.items()}, device))
+        loss = _loss(model, _to(batch, device), _to({t: v[chosen] for t, v in targets.items()}, device), heads)
         training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         training.optimiser.step()
@@ -136,12 +153,12 @@ def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
     return torch.where(there, tokens, 0).sum(1) / there.sum(1).clamp(min=1)
 
 
-def _loss(model: nn.ModuleDict, batch: Batch, targets: Batch) -> Tensor:
-    """Cross-entropy summed over the targets; a sample counts where it is labelled."""
+def _loss(model: nn.ModuleDict, batch: Batch, targets: Batch, heads: Mapping[str, Head]) -> Tensor:
+    """Mean losses summed over the targets by their weights; a sample counts where it is labelled."""
     vectors = pooled(model["network"](batch), batch["mask"])
-    total = vectors.sum() * 0  # a batch without a label has a gradient too: none
-    for target, numbers in targets.items():
-        if bool((numbers != UNLABELLED).any()):
-            head = model["heads"][target]  # type: ignore[index]
-            total = total + functional.cross_entropy(head(vectors), numbers, ignore_index=UNLABELLED)
-    return total
+    whole = vectors.sum() * 0  # a batch without a label has a gradient too: none
+    for target, truth in targets.items():
+        raw = model["heads"][target](vectors)  # type: ignore[index]
+        loss, count = losses.total(heads[target].target, raw, truth)
+        whole = whole + heads[target].target.weight * loss / count.clamp(min=1)
+    return whole

@@ -90,12 +90,18 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _metrics(scores: Mapping[str, Any] | None, at_ms: int) -> Iterator[tuple[str, float, int, int]]:
-    """Scores as metrics such as `concat/accuracy`, `concat/accuracy/low` and `complete/concat/accuracy`."""
+    """Scores as metrics such as `concat/accuracy`, `concat/accuracy/low` and `complete/concat/accuracy`.
+
+    Those of a target that decides nothing have its name in front, `severity/concat/r2`.
+    """
     if scores is None:
         return
-    complete = scores.get("complete", {})
-    named = {"": scores["candidates"], "complete/": complete.get("candidates", {})}
-    named["complete/"] = {**named["complete/"], "gain_over_best_single": complete.get("gain_over_best_single")}
+    named: dict[str, Mapping[str, Any]] = {}
+    for place, body in {"": scores, **{f"{target}/": body for target, body in scores.get("others", {}).items()}}.items():
+        complete = body.get("complete", {})
+        named[place] = body["candidates"]
+        gain = {"gain_over_best_single": complete.get("gain_over_best_single")}
+        named[f"{place}complete/"] = {**complete.get("candidates", {}), **gain}
     for prefix, measures in named.items():
         for name, body in measures.items():
             for key, number in _numbers(f"{prefix}{name}", body):

@@ -29,15 +29,19 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
         """Predict each target of each row.
 
         Returns:
-            Per target: `<target>`, the class, and a probability `<target>__<class>` per class; the input's index.
+            Per target: `<target>`, the class, and a probability `<target>__<class>` per class; or `<target>`, the value in
+            the unit of metadata.csv. The index is the input's.
         """
         table = pd.DataFrame(model_input)
         raw = {name: _column(table, name, body) for name, body in self.facts["modalities"].items()}
         columns: dict[str, Any] = {}
-        for target, probabilities in self.bundle.predict_raw(raw).items():
+        for target, answer in self.bundle.predict_raw(raw).items():
             classes = self.facts["targets"][target]["classes"]
-            columns[target] = [classes[best] for best in probabilities.argmax(axis=1)]
-            columns |= {f"{target}__{name}": probabilities[:, i] for i, name in enumerate(classes)}
+            if self.facts["targets"][target]["type"] == "regression":
+                columns[target] = answer[:, 0]
+            else:
+                columns[target] = [classes[best] for best in answer.argmax(axis=1)]
+            columns |= {f"{target}__{name}": answer[:, i] for i, name in enumerate(classes)}
         return pd.DataFrame(columns, index=table.index)
 
 

@@ -68,7 +68,7 @@ def write(
             run=run,
             commit=commit,
             problems=problems,
-            scores=facts.candidates(scores),
+            tables=facts.tables(scores),
             rows=facts.rows(verdict, measured),
             data=facts.data(manifest),
             quarantined=facts.quarantined(quarantine),

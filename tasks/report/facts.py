@@ -26,10 +26,17 @@ def head(outcome: str, verdict: Mapping[str, Any] | None, validation: Mapping[st
     return {"word": outcome, "tone": "bad", "why": why}
 
 
-def candidates(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The selected candidate, each modality alone, then the others, best first, with intervals as shares of one scale."""
+def tables(scores: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """A table of candidates per target, that of the gate first; of another one only where it could be scored."""
     if scores is None:
-        return None
+        return []
+    others = scores.get("others", {})
+    named = [{"target": name, "selected": scores["selected"], **others[name]} for name in sorted(others)]
+    return [candidates(scores), *(candidates(body) for body in named if body["candidates"])]
+
+
+def candidates(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The selected candidate, each modality alone, then the others, best first, with intervals as shares of one scale."""
     metric, selected = scores["metric"], scores["selected"]
     found, cases = scores["candidates"], scores.get("complete", {})
     names = sorted(found, key=lambda n: (n != selected, not n.startswith(ALONE), -(found[n][metric]["value"] or 0), n))
@@ -58,10 +65,14 @@ def candidates(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def scale(intervals: Sequence[Mapping[str, float | None]]) -> tuple[float, float]:
-    """The ends of an axis that holds all intervals, at steps of 0.1 and within 0 … 1."""
+    """The ends of an axis that holds all intervals: of shares at steps of 0.1 and within 0 … 1, else at round numbers."""
     values = [v for i in intervals for v in i.values() if v is not None]
     if not values:
         return 0.0, 1.0
+    if min(values) < 0 or max(values) > 1:
+        step = 10.0 ** math.floor(math.log10(max(max(values) - min(values), 1e-9)))
+        low = math.floor(min(values) / step) * step
+        return round(low, 12), round(max(math.ceil(max(values) / step) * step, low + step), 12)
     low = min(max(math.floor(min(values) * 10), 0), 9) / 10
     return low, max(min(math.ceil(max(values) * 10), 10) / 10, round(low + 0.1, 1))
 

@@ -17,7 +17,8 @@ from tasks.paths import BUNDLE, CANDIDATES, MANIFEST, REPORTS
 from tasks.select.assemble import assemble
 from tasks.select.rule import RULE, Judged, choose
 from tasks.stage import count, enter
-from tasks.tables import read_probabilities
+from tasks.tables import decided, read_answer, truth
+from tasks.targets import outputs
 
 
 def select() -> None:
@@ -28,11 +29,11 @@ def select() -> None:
         ContractBroken: no validation sample is labelled in the deciding target, or scores are of other samples.
     """
     params = load()
-    target = params.gate.target or next(iter(params.targets))
+    target, metric = params.gate.target, params.gate.metric
     folders = candidate_folders(params)
     cards = {name: read_json(folder / "candidate.json") for name, folder in folders.items()}
     val = labelled_validation(target)
-    judged = {name: judge(folder, cards[name], val, target, params.gate.metric) for name, folder in folders.items()}
+    judged = {name: judge(folder, cards[name], val, target, metric) for name, folder in folders.items()}
     selected, standing = choose(judged)
     assemble(folders[selected], cards[selected], params, BUNDLE)
     rows = {
@@ -44,7 +45,7 @@ def select() -> None:
         }
         for name, choice in standing.items()
     }
-    report = {"selected": selected, "rule": RULE, "target": target, "metric": params.gate.metric, "samples": val.num_rows}
+    report = {"selected": selected, "rule": RULE, "target": target, "metric": metric, "samples": val.num_rows}
     write_json(REPORTS / "select.json", {**report, "candidates": rows})
     print(f"selected {selected}: {standing[selected].score:.3f} on {val.num_rows} validation samples", flush=True)
     count(candidates=len(judged))
@@ -83,18 +84,18 @@ def judge(folder: Path, card: dict[str, Any], val: pa.Table, target: str, metric
         ContractBroken: its scores.parquet lacks a sample or a class, or holds NaN.
     """
     scores = pq.read_table(folder / "scores.parquet")
-    classes = len(card["targets"][target]["classes"])
+    output = outputs(card["targets"])[target]
     place = {name: row for row, name in enumerate(scores["sample_id"].to_pylist())}
     ids = val["sample_id"].to_pylist()
     lost = [name for name in ids if name not in place]
     if lost:
         raise ContractBroken(f"{folder / 'scores.parquet'} lacks {len(lost)} validation samples, e.g. {lost[0]!r}: refit it")
-    probabilities = read_probabilities(scores, target, classes)[[place[name] for name in ids]]
-    if not np.isfinite(probabilities).all():
+    answer = read_answer(scores, target, output)[[place[name] for name in ids]]
+    if not np.isfinite(answer).all():
         raise ContractBroken(f"{folder / 'scores.parquet'} holds NaN or infinity in {target}: refit the candidate")
-    truth, groups = val[target].to_numpy(), np.array(val["group"].to_pylist(), object)
-    predicted = probabilities.argmax(axis=1)
-    return Judged(card["kind"], card["parameters"], tally(metric, truth, predicted, groups, classes))
+    groups = np.array(val["group"].to_pylist(), object)
+    sums = tally(metric, truth(val[target]), decided(answer, output), groups, len(output.classes))
+    return Judged(card["kind"], card["parameters"], sums)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The simplest candidate that is as good as the best on validation data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def choose(candidates: Mapping[str, Judged]) -> tuple[str, dict[str, Choice]]:
     best = max(names, key=lambda name: candidates[name].tally.value)  # the simplest of several best
     standing: dict[str, Choice] = {}
     for name in names:
-        floor = max((choice.score for choice in standing.values()), default=0.0)
+        floor = max((choice.score for choice in standing.values()), default=-math.inf)
         standing[name] = _standing(candidates[name].tally, candidates[best].tally, floor)
     return next(name for name in names if standing[name].eligible), standing
 

@@ -1,6 +1,6 @@
-"""Candidates: networks that fuse modalities, each modality alone, late averaging and logistic regression.
+"""Candidates: networks that fuse modalities, each modality alone, late averaging and logistic (or ridge) regression.
 
-All of them predict by `predict(features) -> {target: probabilities}`; `load_candidate` reads any of them from its folder.
+All of them predict by `predict(features) -> {target: answer}`; `load_candidate` reads any of them from its folder.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from tasks.features import Features
 from tasks.train.card import Card, read_card
 from tasks.train.late import Late
 from tasks.train.logistic import Logistic
-from tasks.train.neural import Neural, Probabilities
+from tasks.train.neural import Answers, Neural
 
 
 class Candidate(Protocol):
@@ -19,8 +19,8 @@ class Candidate(Protocol):
 
     card: Card
 
-    def predict(self, features: Mapping[str, Features]) -> Probabilities:
-        """Probabilities float64 [n, classes] per target."""
+    def predict(self, features: Mapping[str, Features]) -> Answers:
+        """Per target probabilities float64 [n, classes], or values [n, 1] in the target's unit."""
 
     def save(self, folder: Path) -> None:
         """Write it into a folder."""

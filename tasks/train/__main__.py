@@ -11,11 +11,11 @@ from tasks.params import load
 from tasks.paths import CANDIDATES
 from tasks.stage import count, enter
 from tasks.steady import steady
-from tasks.tables import probability_columns, write_parquet
+from tasks.tables import answer_columns, write_parquet
 from tasks.train import Candidate
 from tasks.train.fit import Task, fit
 from tasks.train.fusions import FUSIONS
-from tasks.train.inputs import Inputs, read_classes, read_inputs
+from tasks.train.inputs import Inputs, read_inputs, read_outputs
 from tasks.train.plain import plain
 
 
@@ -29,7 +29,7 @@ def train(name: str) -> None:
     if name != "plain" and name not in FUSIONS:
         raise UnknownName("fusion", name, [*FUSIONS, "plain"])
     params = load()
-    task = Task(read_classes(), params.targets, params.train, params.seed, params.device)
+    task = Task(read_outputs(), params.targets, params.train, params.seed, params.device)
     fitting, judging = read_inputs(params.modalities, "train"), read_inputs(params.modalities, "val")
     with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         if name == "plain":
@@ -42,12 +42,12 @@ def train(name: str) -> None:
 
 
 def write(candidate: Candidate, val: Inputs, folder: Path) -> None:
-    """Write a candidate and its probabilities of the validation samples."""
+    """Write a candidate and its answers for the validation samples."""
     folder.mkdir(exist_ok=True)
     candidate.save(folder)
     columns = {"sample_id": val.samples["sample_id"].combine_chunks()}
-    for target, probabilities in candidate.predict(val.features).items():
-        columns |= probability_columns(target, probabilities)
+    for target, answer in candidate.predict(val.features).items():
+        columns |= answer_columns(target, answer)
     write_parquet(folder / "scores.parquet", pa.table(columns))
 
 

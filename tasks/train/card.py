@@ -1,7 +1,8 @@
 """What a candidate says of itself (candidate.json), and the weights beside it: read as data, never executed."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from safetensors.numpy import load, save
 from tasks.errors import ContractBroken
 from tasks.files import read_json, write_bytes, write_json
 from tasks.params import NAME
+from tasks.targets import METRICS, Output, outputs
 
 CARD, WEIGHTS = "candidate.json", "weights.safetensors"
 KINDS = ("alone", "late", "logistic", "fusion")  # from simple to complex
@@ -28,7 +30,7 @@ class Card:
         kind: one of `KINDS`.
         modalities: those it was fitted on, sorted.
         widths: modality -> features per token.
-        targets: target -> {"type": "classification", "classes": [name, …]}.
+        targets: target -> {"type", "classes": [name, …]}, none of a regression.
         parameters: number of fitted numbers.
         steps: optimiser steps.
         curve: per epoch or trial, what was seen, e.g. {"epoch", "train_loss", "val_loss"}.
@@ -46,23 +48,28 @@ class Card:
     settings: dict[str, Any]
 
     @property
-    def classes(self) -> dict[str, tuple[str, ...]]:
-        """Target -> names of its classes, in the order of the probabilities."""
-        return {target: tuple(body["classes"]) for target, body in self.targets.items()}
+    def outputs(self) -> dict[str, Output]:
+        """Target -> what is answered for it."""
+        return outputs(self.targets)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Target -> number of classes."""
-        return {target: len(names) for target, names in self.classes.items()}
+        """Target -> numbers that answer a sample."""
+        return {target: output.width for target, output in self.outputs.items()}
+
+    @property
+    def values(self) -> list[str]:
+        """The targets that are answered by a value."""
+        return [target for target, output in self.outputs.items() if output.is_number]
 
     def write(self, folder: Path) -> None:
         """Write candidate.json into a folder."""
         write_json(folder / CARD, dataclasses.asdict(self))
 
 
-def described(classes: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Any]]:
+def described(answered: Mapping[str, Output]) -> dict[str, dict[str, Any]]:
     """Targets as a card holds them, sorted by name."""
-    return {target: {"type": "classification", "classes": list(classes[target])} for target in sorted(classes)}
+    return {target: answered[target].as_json() for target in sorted(answered)}
 
 
 def read_card(folder: Path) -> Card:
@@ -97,14 +104,23 @@ def _are_targets(targets: Any) -> bool:
 
 
 def _is_target(body: Any) -> bool:
-    if not isinstance(body, dict) or set(body) != {"type", "classes"} or body["type"] != "classification":
+    if not isinstance(body, dict) or set(body) != {"type", "classes"} or body["type"] not in METRICS:
         return False
     classes = body["classes"]
-    return (
-        isinstance(classes, list)
-        and bool(classes)
-        and all(isinstance(c, str) for c in classes)
-        and len(set(classes)) == len(classes)
+    if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes) or len(set(classes)) != len(classes):
+        return False
+    return bool(classes) != Output(body["type"]).is_number
+
+
+def are_statistics(found: Any, targets: Collection[str], names: Collection[str]) -> bool:
+    """Whether a card's settings hold these finite numbers, none below 0 but a mean, of each of these targets; from a file."""
+    if not isinstance(found, dict) or set(found) != set(targets):
+        return False
+    whole = all(isinstance(body, dict) and set(body) == set(names) for body in found.values())
+    return whole and all(
+        type(value) is float and math.isfinite(value) and (name == "mean" or value > 0)
+        for body in found.values()
+        for name, value in body.items()
     )
 
 

@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from tasks import losses
 from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
-from tasks.params import Target, Train, keyed_seed
+from tasks.params import Train, keyed_seed
+from tasks.standard import prior_of, statistics_of
+from tasks.tables import labelled
+from tasks.targets import Output, Target
+from tasks.train.balance import Balance
 from tasks.train.card import Card, described
-from tasks.train.inputs import UNLABELLED, Inputs
-from tasks.train.network import Network
+from tasks.train.inputs import Inputs
+from tasks.train.network import Modal, Network
 from tasks.train.neural import ROWS, Neural
 from tasks.train.rows import Rows
 
@@ -28,14 +30,14 @@ class Task:
     """What every candidate of a run shares.
 
     Attributes:
-        classes: target -> names of its classes.
+        outputs: target -> what is answered for it.
         targets: the same targets' losses and weights.
         train: the knobs.
         seed: of the run; what is drawn is keyed by purpose and name.
         device: where it is computed.
     """
 
-    classes: Mapping[str, tuple[str, ...]]
+    outputs: Mapping[str, Output]
     targets: Mapping[str, Target]
     train: Train
     seed: int
@@ -58,32 +60,37 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
     """
     _check_labels(name, train, val, task)
     widths = {m: body.tokens.shape[2] for m, body in sorted(train.features.items())}
-    sizes = {target: len(names) for target, names in task.classes.items()}
+    sizes = {target: output.width for target, output in task.outputs.items()}
     knobs = task.train
     torch.manual_seed(keyed_seed(task.seed, "dropout", name))
     network = Network(fusion, widths, sizes, knobs.width, knobs.heads, knobs.dropout)
     network.initialise(keyed_seed(task.seed, "candidate", name))
-    rows = Rows.of(train, task.targets, task.device)
+    known = {t: train.labels(t)[train.there] for t in sorted(task.outputs)}
+    statistics = {t: statistics_of(known[t]) for t, output in sorted(task.outputs.items()) if output.is_number}
+    prior = {t: prior_of(labels, sizes[t]) for t, labels in known.items() if t not in statistics}
+    rows = Rows.of(train, task.outputs, statistics, task.device)
     network.to(task.device)
     for modality, adapter in zip(network.modalities, network.adapters.values(), strict=True):
         adapter.measure(rows.tokens[modality], rows.mask[modality])  # type: ignore[operator]
-    steps, curve = _descend(name, network, rows, Rows.of(val, task.targets, task.device), task)
-    prior = {t: prior_of(train.labels(t)[train.there], sizes[t]) for t in sorted(sizes)}
-    settings = {"fusion": fusion, "width": knobs.width, "heads": knobs.heads, "dropout": knobs.dropout, "prior": prior}
-    card = Card(name, kind, list(widths), widths, described(task.classes), network.size(), steps, curve, settings)
+    balance = Balance.of(knobs.balance, {t: known[t] for t in prior}, prior, task.device)
+    steps, curve = _descend(name, network, rows, Rows.of(val, task.outputs, statistics, task.device), balance, task)
+    network.shift(balance.shift)
+    settings: dict[str, Any] = {
+        "fusion": fusion,
+        "width": knobs.width,
+        "heads": knobs.heads,
+        "dropout": knobs.dropout,
+        "prior": prior,
+    }
+    settings |= {"statistics": statistics} if statistics else {}
+    card = Card(name, kind, list(widths), widths, described(task.outputs), network.size(), steps, curve, settings)
     return Neural(card, network.cpu())
-
-
-def prior_of(labels: npt.NDArray[np.int64], classes: int) -> list[float]:
-    """Share of each class among the labelled."""
-    counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
-    return [float(share) for share in counts / counts.sum()]
 
 
 def _check_labels(name: str, train: Inputs, val: Inputs, task: Task) -> None:
     for split, inputs in {"train": train, "val": val}.items():
         for target in task.targets:
-            if not (inputs.labels(target)[inputs.there] != UNLABELLED).any():
+            if not labelled(inputs.labels(target)[inputs.there]).any():
                 raise ContractBroken(
                     f"{name}: no sample of split {split} is labelled in {target} (with {', '.join(sorted(inputs.features))}):"
                     f" land labelled samples, or raise split.{split if split == 'val' else 'val and split.test'} in params.yaml"
@@ -106,7 +113,9 @@ class Reached:
         return {key: value for key, value in vars(self).items() if key != "kept"}
 
 
-def _descend(name: str, network: Network, train: Rows, val: Rows, task: Task) -> tuple[int, list[dict[str, float]]]:
+def _descend(
+    name: str, network: Network, train: Rows, val: Rows, balance: Balance, task: Task
+) -> tuple[int, list[dict[str, float]]]:
     """Fit in place; returns the number of optimiser steps and the losses by epoch."""
     knobs = task.train
     optimiser = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
@@ -118,21 +127,23 @@ def _descend(name: str, network: Network, train: Rows, val: Rows, task: Task) ->
         facts, kept = resumed
         reached = Reached(kept, **facts)
     while reached.epoch < knobs.epochs and reached.since < knobs.patience:
-        _advance(name, network, training, train, val, task, reached)
+        _advance(name, network, training, train, val, balance, task, reached)
         checkpoint.save(reached.facts(), reached.kept)
     network.load_state_dict(reached.kept)
     return reached.steps, reached.curve
 
 
-def _advance(name: str, network: Network, training: Training, train: Rows, val: Rows, task: Task, reached: Reached) -> None:
+def _advance(
+    name: str, network: Network, training: Training, train: Rows, val: Rows, balance: Balance, task: Task, reached: Reached
+) -> None:
     """One epoch further.
 
     Raises:
         ContractBroken: the loss is no longer finite.
     """
     knobs = task.train
-    train_loss, done = _epoch(network, training, train, task)
-    val_loss = _loss_on(network, val, task)
+    train_loss, done = _epoch(network, training, train, balance, task)
+    val_loss = _loss_on(network, val, balance, task)
     reached.epoch += 1
     reached.steps += done
     if not math.isfinite(train_loss + val_loss):
@@ -157,14 +168,15 @@ def _identity(network: Network, train: Rows, val: Rows, task: Task) -> str:
     return digest(knobs, network.state_dict(), *(vars(rows) for rows in (train, val)))
 
 
-def _epoch(network: Network, training: Training, train: Rows, task: Task) -> tuple[float, int]:
+def _epoch(network: Network, training: Training, train: Rows, balance: Balance, task: Task) -> tuple[float, int]:
     """One pass over the train split in a new order: mean loss and number of steps."""
     network.train()
     total = 0.0
-    batches = torch.split(train.there[torch.randperm(len(train.there), generator=training.order)], task.train.batch)
+    batches = torch.split(train.there[balance.order(len(train.there), training.order)], task.train.batch)
     for index in batches:
         batch = train.take(index).dropping(task.train.modality_dropout, training.order)
-        loss = _weighted(_losses(network, batch), task.targets)
+        raw = network(batch.tokens, batch.mask, batch.time)
+        loss = _weighted(_losses(raw, batch, task.targets, balance.weights), task.targets)
         training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         training.optimiser.step()
@@ -172,28 +184,27 @@ def _epoch(network: Network, training: Training, train: Rows, task: Task) -> tup
     return total / len(batches), len(batches)
 
 
-def _losses(network: Network, rows: Rows) -> dict[str, tuple[Tensor, Tensor]]:
-    """Per target the sum of the cross-entropy over the labelled, and their number."""
-    logits = network(rows.tokens, rows.mask, rows.time)
-    return {
-        name: (functional.cross_entropy(logits[name], truth, reduction="sum"), (truth != UNLABELLED).sum())
-        for name, truth in rows.labels.items()
-    }
+def _losses(raw: Modal, rows: Rows, targets: Mapping[str, Target], weights: Modal) -> dict[str, tuple[Tensor, Tensor]]:
+    """Per target the sum of its loss over the labelled, and their number."""
+    return {t: losses.total(targets[t], raw[t], truth, weights.get(t)) for t, truth in rows.labels.items()}
 
 
 def _weighted(sums: Mapping[str, tuple[Tensor, Tensor]], targets: Mapping[str, Target]) -> Tensor:
-    """Weighted sum over targets of the mean cross-entropy of the labelled; 0 where none is."""
+    """Weighted sum over targets of the mean loss of the labelled; 0 where none is."""
     return torch.stack([targets[t].weight * total / count.clamp(min=1) for t, (total, count) in sorted(sums.items())]).sum()
 
 
-def _loss_on(network: Network, rows: Rows, task: Task) -> float:
-    """The loss of all rows, some at a time."""
+def _loss_on(network: Network, rows: Rows, balance: Balance, task: Task) -> float:
+    """The loss of all rows, some at a time, each counted once, by the answers that will be given."""
     network.eval()
     nothing = torch.zeros((), dtype=torch.double, device=rows.there.device)
     sums = {target: (nothing.clone(), nothing.clone()) for target in rows.labels}
     with torch.inference_mode():
         for index in torch.split(rows.there, ROWS):
-            for target, (loss, count) in _losses(network, rows.take(index)).items():
+            batch = rows.take(index)
+            raw = network(batch.tokens, batch.mask, batch.time)
+            raw |= {t: raw[t] + shift for t, shift in balance.shift.items()}
+            for target, (loss, count) in _losses(raw, batch, task.targets, {}).items():
                 sums[target][0].add_(loss)
                 sums[target][1].add_(count)
         return float(_weighted(sums, task.targets))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,10 @@ from tasks.errors import ContractBroken, NoData
 from tasks.features import Features, opened_features, read_features, read_sample_ids
 from tasks.files import read_json
 from tasks.paths import FEATURES, MANIFEST
+from tasks.tables import truth
+from tasks.targets import Output, outputs
 
 Rows: TypeAlias = npt.NDArray[np.int64]
-
-UNLABELLED = -100  # torch's cross-entropy leaves these out
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Inputs:
     def __len__(self) -> int:
         return int(self.samples.num_rows)
 
-    def labels(self, target: str) -> npt.NDArray[np.int64]:
-        """Class indices int64 [n], `UNLABELLED` where the target is empty."""
-        return np.array(self.samples[target].fill_null(UNLABELLED).to_numpy(), dtype=np.int64)
+    def labels(self, target: str) -> npt.NDArray[Any]:
+        """Class indices int64 [n] or values float64 [n] of a target; `tables.labelled` tells which are empty."""
+        return truth(self.samples[target])
 
     @property
     def there(self) -> Rows:
@@ -50,9 +50,9 @@ class Inputs:
         return Inputs(self.samples, {modality: self.features[modality]})
 
 
-def read_classes(manifest: Path = MANIFEST) -> dict[str, tuple[str, ...]]:
-    """Target -> names of its classes, as the manifest fixed them."""
-    return {target: tuple(names) for target, names in read_json(manifest / "manifest.json")["classes"].items()}
+def read_outputs(manifest: Path = MANIFEST) -> dict[str, Output]:
+    """What is to be answered for each target, as the manifest fixed it."""
+    return outputs(read_json(manifest / "manifest.json")["targets"])
 
 
 def read_samples_of(splits: Collection[str], manifest: Path = MANIFEST) -> pa.Table:

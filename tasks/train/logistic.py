@@ -1,4 +1,4 @@
-"""Logistic regression on the pooled features of all modalities side by side: what any fusion must beat."""
+"""Logistic regression, for a value ridge regression, on the pooled features of all modalities: what any fusion must beat."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +9,13 @@ import numpy.typing as npt
 
 from tasks.errors import ContractBroken
 from tasks.features import Features
-from tasks.train.card import Card, described, read_card, read_weights, write_weights
+from tasks.standard import NAMES, Statistics, answer, prior_of, standardised, statistics_of
+from tasks.tables import labelled
+from tasks.targets import Output
+from tasks.train.balance import recalibration, weights
+from tasks.train.card import Card, are_statistics, described, read_card, read_weights, write_weights
 from tasks.train.inputs import Inputs, present
-from tasks.train.neural import ROWS, Probabilities, complete
+from tasks.train.neural import ROWS, Answers, complete
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C, the inverse weight of L2; the best on validation data is kept
 NEVER = np.float32(-1e4)  # logit of a class that the train split does not have: probability 0, and finite
@@ -20,15 +24,20 @@ Array = npt.NDArray[Any]
 
 
 class Logistic:
-    """Multinomial logistic regression with an L2 penalty; coefficients are arrays, applied with numpy."""
+    """Multinomial logistic regression, or ridge regression of the standardised value, both with an L2 penalty.
+
+    Coefficients are arrays, applied with numpy.
+    """
 
     def __init__(self, card: Card, tensors: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Take the card and the arrays: `mean` and `scale` [columns], `<target>.weight` and `<target>.bias`."""
         self.card, self.tensors = card, dict(tensors)
 
     @classmethod
-    def fit(cls, train: Inputs, val: Inputs, classes: Mapping[str, tuple[str, ...]]) -> "Logistic":
-        """Fit each target; its C is the one with the lowest log-loss on validation data.
+    def fit(cls, train: Inputs, val: Inputs, outputs: Mapping[str, Output], balance: str = "none") -> "Logistic":
+        """Fit each target; its C is the one with the lowest log-loss, or squared error, on validation data.
+
+        Where `train.balance` is asked for, classes are weighted and the intercepts recalibrated (see balance.py).
 
         Memory, beside the features: two copies of the pooled ones, 16 bytes per column and sample.
         """
@@ -38,22 +47,33 @@ class Logistic:
         X = _standard(X, mean, scale)
         V = _standard(_pooled(val.features), mean, scale)
         tensors, curve, chosen, iterations = {"mean": mean, "scale": scale}, [], {}, 0
-        for target in sorted(classes):
-            trials = [_trial(X, V, train.labels(target), val.labels(target), len(classes[target]), C) for C in STRENGTHS]
+        statistics: Statistics = {}
+        for target, output in sorted(outputs.items()):
+            y, v = train.labels(target), val.labels(target)
+            if output.is_number:
+                statistics[target] = statistics_of(y)
+                y, v = (standardised(values, statistics[target]) for values in (y, v))
+                trials = [_ridge(X, V, y, v, C) for C in STRENGTHS]
+            else:
+                trials = [_trial(X, V, y, v, output.width, C, balance != "none") for C in STRENGTHS]
             best = min(range(len(trials)), key=lambda i: (trials[i]["val_loss"], STRENGTHS[i]))
             tensors[f"{target}.weight"], tensors[f"{target}.bias"] = trials[best]["weight"], trials[best]["bias"]
             chosen[target] = STRENGTHS[best]
             iterations += sum(trial["iterations"] for trial in trials)
             curve += [{"strength": C, "val_loss": trial["val_loss"]} for C, trial in zip(STRENGTHS, trials, strict=True)]
         size = sum(array.size for name, array in tensors.items() if "." in name)
-        settings = {"strength": chosen}
-        card = Card("logistic", "logistic", list(widths), widths, described(classes), size, iterations, curve, settings)
+        settings = {"strength": chosen} | ({"statistics": statistics} if statistics else {})
+        card = Card("logistic", "logistic", list(widths), widths, described(outputs), size, iterations, curve, settings)
         return cls(card, tensors)
 
-    def predict(self, features: Mapping[str, Features]) -> Probabilities:
-        """Probabilities float64 [n, classes] per target; see `Neural.predict` for arguments and errors."""
+    def predict(self, features: Mapping[str, Features]) -> Answers:
+        """Per target probabilities float64 [n, classes] or values [n, 1]; see `Neural.predict` for arguments and errors."""
         X = _standard(_pooled(complete(features, self.card)), self.tensors["mean"], self.tensors["scale"])
-        return {t: _softmax(X, self.tensors[f"{t}.weight"], self.tensors[f"{t}.bias"]) for t in self.card.targets}
+        statistics = self.card.settings.get("statistics", {})
+        return {
+            t: answer(_linear(X, self.tensors[f"{t}.weight"], self.tensors[f"{t}.bias"]), output, statistics.get(t))
+            for t, output in self.card.outputs.items()
+        }
 
     def save(self, folder: Path) -> None:
         """Write candidate.json and weights.safetensors into a folder."""
@@ -72,7 +92,9 @@ class Logistic:
         shapes: dict[str, tuple[int, ...]] = {"mean": (columns,), "scale": (columns,)}
         for target, size in card.sizes.items():
             shapes |= {f"{target}.weight": (size, columns), f"{target}.bias": (size,)}
-        if set(card.settings) != {"strength"}:
+        settings = {**card.settings}
+        whole = not card.values or are_statistics(settings.pop("statistics", None), card.values, NAMES)
+        if not whole or set(settings) != {"strength"}:
             raise ContractBroken(f"{folder}: the settings of a logistic regression must be `strength`, got {card.settings!r}")
         return cls(card, read_weights(folder, shapes))
 
@@ -120,27 +142,43 @@ def _standard(pooled: Array, mean: Array, scale: Array) -> Array:
     return pooled
 
 
-def _softmax(inputs: Array, weight: Array, bias: Array) -> npt.NDArray[np.float64]:
-    logits = inputs @ weight.T.astype(np.float64) + bias
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def _linear(inputs: Array, weight: Array, bias: Array) -> npt.NDArray[np.float64]:
+    return np.asarray(inputs @ weight.T.astype(np.float64) + bias)
 
 
-def _trial(fitted: Array, held: Array, y: Array, v: Array, classes: int, strength: float) -> dict[str, Any]:
-    """Fit with one C on the labelled rows, and its log-loss on the labelled validation rows."""
+def _trial(fitted: Array, held: Array, y: Array, v: Array, classes: int, strength: float, balanced: bool) -> dict[str, Any]:
+    """Fit classes with one C on the labelled rows, and its log-loss on the labelled validation rows."""
     from sklearn.linear_model import LogisticRegression
 
-    rows, judged = y >= 0, v >= 0
+    rows, judged = labelled(y), labelled(v)
     seen = np.unique(y[rows])
     if len(seen) < 2:
         raise ContractBroken(f"the train split holds {len(seen)} class of a target: at least two are needed to fit anything")
-    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-5).fit(fitted[rows], y[rows])
+    even = "balanced" if balanced else None
+    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-5, class_weight=even).fit(fitted[rows], y[rows])
     coefficients, intercept = model.coef_, model.intercept_
     if len(seen) == 2:  # sklearn gives one row for two classes: the logit of the second
         coefficients, intercept = np.concatenate([-coefficients, coefficients]) / 2, np.append(-intercept, intercept) / 2
     weight = np.zeros((classes, fitted.shape[1]), np.float32)
     bias = np.full(classes, NEVER, np.float32)
     weight[seen], bias[seen] = coefficients, intercept
-    truth = _softmax(held[judged], weight, bias)[np.arange(judged.sum()), v[judged]]
-    loss = -np.log(np.maximum(truth, 1e-12)).mean()
+    if balanced:
+        prior = np.array(prior_of(y, classes))
+        bias += recalibration(prior, prior * weights(prior)).astype(np.float32)
+    probabilities = answer(_linear(held[judged], weight, bias), Output("classification"), None)
+    loss = -np.log(np.maximum(probabilities[np.arange(judged.sum()), v[judged]], 1e-12)).mean()
     return {"weight": weight, "bias": bias, "val_loss": float(loss), "iterations": int(np.sum(model.n_iter_))}
+
+
+def _ridge(fitted: Array, held: Array, y: Array, v: Array, strength: float) -> dict[str, Any]:
+    """Fit standardised values with one C on the labelled rows, and its mean squared error on the labelled validation rows.
+
+    Hoerl, Kennard, "Ridge Regression", Technometrics 1970; C weighs errors against the penalty as in logistic regression.
+    """
+    from sklearn.linear_model import Ridge
+
+    rows, judged = labelled(y), labelled(v)
+    model = Ridge(alpha=1 / strength, solver="cholesky").fit(fitted[rows], y[rows].astype(np.float64))
+    weight, bias = model.coef_[None].astype(np.float32), np.array([model.intercept_], np.float32)
+    loss = np.square(_linear(held[judged], weight, bias)[:, 0] - v[judged]).mean()
+    return {"weight": weight, "bias": bias, "val_loss": float(loss), "iterations": 1}

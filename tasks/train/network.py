@@ -58,27 +58,33 @@ class Network(nn.Module):
     """Adapters, fusion, heads. Modalities and targets are names: their order changes nothing."""
 
     def __init__(
-        self, fusion: str, widths: Mapping[str, int], classes: Mapping[str, int], width: int, heads: int, dropout: float
+        self, fusion: str, widths: Mapping[str, int], sizes: Mapping[str, int], width: int, heads: int, dropout: float
     ) -> None:
         """Make a network whose weights are not yet those of `initialise`.
 
         Args:
             fusion: a name in `FUSIONS`.
             widths: modality -> features per token.
-            classes: target -> number of classes.
+            sizes: target -> numbers that answer it.
             width: of the shared space.
             heads: of attention.
             dropout: on standardised features and before the heads.
         """
         super().__init__()
-        self.modalities, self.targets = tuple(sorted(widths)), tuple(sorted(classes))
+        self.modalities, self.targets = tuple(sorted(widths)), tuple(sorted(sizes))
         self.adapters = nn.ModuleDict({slot(m): Adapter(widths[m], width, dropout) for m in self.modalities})
         self.fusion = FUSIONS[fusion](self.modalities, width, dropout=dropout, heads=heads)
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({slot(t): nn.Linear(width, classes[t]) for t in self.targets})
+        self.heads = nn.ModuleDict({slot(t): nn.Linear(width, sizes[t]) for t in self.targets})
 
     def forward(self, tokens: Modal, mask: Modal, time: Modal) -> Modal:
-        """Logits [b, classes] per target, from tokens [b, t, d], mask bool [b, t] and time [b, t] (s) per modality."""
+        """Logits [b, classes] or a standardised value [b, 1] per target.
+
+        Args:
+            tokens: [b, t, d] per modality.
+            mask: bool [b, t] per modality.
+            time: [b, t] per modality, s.
+        """
         projected = {m: self.adapters[slot(m)](tokens[m], mask[m]) for m in self.modalities}
         seconds = {m: torch.where(mask[m], time[m], 0.0) for m in self.modalities}
         fused = self.dropout(self.fusion(projected, mask, seconds))
@@ -95,6 +101,12 @@ class Network(nn.Module):
                 nn.init.xavier_uniform_(parameter, generator=generator)
             elif name.endswith("bias"):  # torch draws them from its global generator, by position
                 nn.init.zeros_(parameter)
+
+    def shift(self, logits: Mapping[str, Tensor]) -> None:
+        """Add a constant [classes] to a target's logits for good."""
+        with torch.no_grad():
+            for target, constant in logits.items():
+                self.heads[slot(target)].bias.add_(constant)  # type: ignore[operator]
 
     def size(self) -> int:
         """Number of trained parameters."""

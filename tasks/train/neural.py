@@ -11,15 +11,16 @@ from torch import Tensor
 
 from tasks.errors import ContractBroken
 from tasks.features import Features
-from tasks.train.card import Card, read_card, read_weights, write_weights
+from tasks.standard import NAMES, answer
+from tasks.train.card import Card, are_statistics, read_card, read_weights, write_weights
 from tasks.train.fusions import FUSIONS
 from tasks.train.inputs import assembled, present
 from tasks.train.network import Network
 
 ROWS = 1024  # predicted at once: memory stays flat
-SETTINGS = {"fusion", "width", "heads", "dropout", "prior"}
+SETTINGS = {"fusion", "width", "heads", "dropout", "prior"}  # and "statistics", where a target is a value
 
-Probabilities = dict[str, npt.NDArray[np.float64]]
+Answers = dict[str, npt.NDArray[np.float64]]
 
 
 class Neural:
@@ -29,8 +30,10 @@ class Neural:
         """Take a network whose weights are fitted."""
         self.card, self.network = card, network.eval()
 
-    def predict(self, features: Mapping[str, Features]) -> Probabilities:
-        """Probabilities float64 [n, classes] per target; the train split's prior where a sample has none of the modalities.
+    def predict(self, features: Mapping[str, Features]) -> Answers:
+        """Per target probabilities float64 [n, classes], or values [n, 1] in the target's unit.
+
+        A sample that has none of the modalities gets the train split's prior, or its mean.
 
         Args:
             features: modality -> features of the same n samples; a modality may be left out.
@@ -40,16 +43,17 @@ class Neural:
         """
         inputs = complete(features, self.card)
         rows = len(next(iter(inputs.values())).mask)
-        answer = {target: np.zeros((rows, classes)) for target, classes in self.card.sizes.items()}
+        outputs, statistics = self.card.outputs, self.card.settings.get("statistics", {})
+        found = {target: np.zeros((rows, output.width)) for target, output in outputs.items()}
         for part, (tokens, mask, time) in _pieces(inputs, rows):
             with torch.inference_mode():
-                logits = self.network(tokens, mask, time)
-            for target, values in logits.items():
-                answer[target][part] = values.double().softmax(1).numpy()
+                raw = self.network(tokens, mask, time)
+            for target, values in raw.items():
+                found[target][part] = answer(values.double().numpy(), outputs[target], statistics.get(target))
         nothing = ~np.logical_or.reduce([present(body) for body in inputs.values()])
-        for target, probabilities in answer.items():
-            probabilities[nothing] = self.card.settings["prior"][target]
-        return answer
+        for target, values in found.items():
+            values[nothing] = statistics[target]["mean"] if target in statistics else self.card.settings["prior"][target]
+        return found
 
     def save(self, folder: Path) -> None:
         """Write candidate.json and weights.safetensors into a folder."""
@@ -65,7 +69,7 @@ class Neural:
         """
         card = read_card(folder)
         settings = card.settings
-        if not _are_settings(settings, card.sizes):
+        if not _are_settings(card):
             raise ContractBroken(f"{folder}: the settings of a network must be {', '.join(sorted(SETTINGS))}, got {settings!r}")
         with torch.device("meta"):
             network = Network(
@@ -76,11 +80,15 @@ class Neural:
         return cls(card, network)
 
 
-def _are_settings(settings: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
+def _are_settings(card: Card) -> bool:
     """Whether a card's settings can be those of a network; they come from a file."""
+    settings: dict[str, Any] = {**card.settings}
+    if card.values and not are_statistics(settings.pop("statistics", None), card.values, NAMES):
+        return False
     if set(settings) != SETTINGS or settings["fusion"] not in FUSIONS or not isinstance(settings["prior"], dict):
         return False
-    if {t: np.shape(prior) for t, prior in settings["prior"].items()} != {t: (size,) for t, size in sizes.items()}:
+    chosen = {t: (size,) for t, size in card.sizes.items() if t not in card.values}
+    if {t: np.shape(prior) for t, prior in settings["prior"].items()} != chosen:
         return False
     whole = all(type(settings[key]) is int and settings[key] > 0 for key in ("width", "heads"))
     return whole and type(settings["dropout"]) is float and 0 <= settings["dropout"] < 1

@@ -10,11 +10,11 @@ from tasks.train.logistic import Logistic
 
 
 def plain(train: Inputs, val: Inputs, task: Task) -> Iterator[Candidate]:
-    """Fit each modality alone, combine them by late averaging, and fit a logistic regression on all."""
+    """Fit each modality alone, combine them by late averaging, and fit a logistic or ridge regression on all."""
     parts = [
         fit(f"alone-{modality}", "alone", "mean", train.only(modality), val.only(modality), task)
         for modality in sorted(train.features)
     ]
     yield from parts
-    yield Late.of(parts)
-    yield Logistic.fit(train, val, task.classes)
+    yield Late.of(parts, val)
+    yield Logistic.fit(train, val, task.outputs, task.train.balance)

@@ -1,21 +1,22 @@
 """What a network is fitted on: samples as tensors, some of them taken at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tasks.params import Target
+from tasks.standard import Statistics, standardised
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Samples as tensors: tokens float32 [n, t, d], mask bool [n, t] and time float32 [n, t] per modality, labels int64 [n].
+    """Samples as tensors: tokens float32 [n, t, d], mask bool [n, t] and time float32 [n, t] per modality.
 
-    `there` int64 [k] numbers those that have any of the modalities: the others teach nothing.
+    `labels` per target are class indices int64 [n] or standardised values float32 [n] (see tasks/losses.py); `there`
+    int64 [k] numbers those that have any of the modalities: the others teach nothing.
     """
 
     tokens: Modal
@@ -25,14 +26,14 @@ class Rows:
     there: Tensor
 
     @classmethod
-    def of(cls, inputs: Inputs, targets: Mapping[str, Target], device: str) -> "Rows":
-        """Samples on a device; on the CPU the memory is that of the inputs."""
+    def of(cls, inputs: Inputs, targets: Iterable[str], statistics: Statistics, device: str) -> "Rows":
+        """Samples on a device, values standardised; on the CPU the memory is that of the inputs."""
         features = sorted(inputs.features.items())
         return cls(
             {m: torch.from_numpy(body.tokens).to(device) for m, body in features},
             {m: torch.from_numpy(body.mask).to(device) for m, body in features},
             {m: torch.from_numpy(body.time).to(device) for m, body in features},
-            {t: torch.from_numpy(inputs.labels(t)).to(device) for t in sorted(targets)},
+            {t: torch.from_numpy(standardised(inputs.labels(t), statistics.get(t))).to(device) for t in sorted(targets)},
             torch.from_numpy(inputs.there).to(device),
         )
 

@@ -1,8 +1,8 @@
 """Judge the night's data: `python -m tasks.validate` writes data/3_manifest/.
 
-    samples.parquet     accepted samples, with their split and the numbers of their labels
+    samples.parquet     accepted samples, with their split and the numbers of their labels, or the values of numbers
     quarantine.parquet  rows and events that are left out, each with its reason: landed = accepted + quarantined + withdrawn
-    manifest.json       classes and counts
+    manifest.json       targets with their classes, and counts
     validation.json     every expectation: what was observed, what was expected; `success` = no critical one failed
     gx/<table>.json     Great Expectations' own results, from which docs.py renders Data Docs
 

@@ -71,7 +71,7 @@ def _manifest(night: Night, rows: Sorted, lost: pd.DataFrame) -> dict[str, Any]:
         }
         batches.append({"key": key, "name": batch.name, "rows": sum(counts.values()), **counts})
     return {
-        "classes": dict(night.classes),
+        "targets": {target: output.as_json() for target, output in night.outputs.items()},
         "samples": len(rows.manifest),
         "quarantined": len(lost),
         "withdrawn": sum(night.withdrawn.values()),
@@ -83,7 +83,8 @@ def _manifest(night: Night, rows: Sorted, lost: pd.DataFrame) -> dict[str, Any]:
 
 def _schema(params: Params) -> pa.Schema:
     fields = [("sample_id", TEXT), ("batch", TEXT), ("group", TEXT), ("split", TEXT), ("timestamp", pa.float64())]
-    fields += [(target, pa.int64()) for target in params.targets]
+    values = {target for target, body in params.targets.items() if body.type == "regression"}
+    fields += [(target, pa.float64() if target in values else pa.int64()) for target in params.targets]
     return pa.schema(fields + [(f"has_{name}", pa.bool_()) for name in params.modalities])
 
 

@@ -14,6 +14,7 @@ from tasks.index import Batch, partitions, read_index
 from tasks.params import Params
 from tasks.paths import INDEX, PROFILES, REFERENCE
 from tasks.profile import kind_module, schema
+from tasks.targets import Output
 from tasks.validate.window import windowed
 
 PROFILED = ("sample_id", "batch", "ok", "reason", "sha256", "near", "duration_s")
@@ -29,7 +30,7 @@ class Night:
             the training window).
         profiles: per modality, one row per landed row that has it, columns as in data/2_profiles and `batch`, index = that of
             `landed`.
-        classes: names of the classes per target, in the order of their numbers.
+        outputs: per target what is answered: its classes, or that it is a number.
         encoder_rows: index of the landed rows that encoders are fitted on.
         events: all events, see `tasks.events.Folded`; those about withdrawn samples name no sample ("").
         withdrawn: how many landed rows of each batch were withdrawn, by the batch's key.
@@ -40,7 +41,7 @@ class Night:
 
     landed: pd.DataFrame
     profiles: Mapping[str, pd.DataFrame]
-    classes: Mapping[str, list[str]]
+    outputs: Mapping[str, Output]
     encoder_rows: pd.Index
     events: pd.DataFrame
     withdrawn: Mapping[str, int]
@@ -82,8 +83,8 @@ def read_night(params: Params) -> Night:
     # The classes and the rows that encoders know: as `pretrain` sees them, from the reference's own batches.
     seen = fold(every[every["batch"].isin(keys)], [batch for batch in batches if batch.key in keys], params)
     training = splits.training_part(seen.samples, params)
-    classes = splits.classes(training, params)
-    folded = fold(every, batches, params, classes)
+    outputs = splits.outputs(training, params)
+    folded = fold(every, batches, params, outputs)
     landed = folded.samples
     landed["part"] = _parts(landed, batches, params)
     profiles = {name: profile[profile.index.isin(landed.index)] for name, profile in profiles.items()}
@@ -92,7 +93,7 @@ def read_night(params: Params) -> Night:
         sample_id=folded.events["sample_id"].where(~folded.events["sample_id"].isin(folded.withdrawn), "")
     )
     encoder_rows = training.index.intersection(landed.index)
-    return Night(landed, profiles, classes, encoder_rows, events, gone.to_dict(), batches, keys, params)
+    return Night(landed, profiles, outputs, encoder_rows, events, gone.to_dict(), batches, keys, params)
 
 
 def _parts(landed: pd.DataFrame, batches: list[Batch], params: Params) -> pd.Series:

@@ -43,12 +43,12 @@ def undecodable(night: Night) -> Iterator[Finding]:
 
 
 def unknown_label(night: Night) -> Iterator[Finding]:
-    """A label that is none of the target's classes."""
-    for target, classes in night.classes.items():
+    """A label that is none of the target's classes, or no number."""
+    for target, output in night.outputs.items():
         labels = night.taken[target].dropna()
-        known = ", ".join(classes[:20]) + (" …" if len(classes) > 20 else "")
-        for row, label in labels[~labels.isin(classes)].items():
-            yield row, "", f"{target} is {label[:40]!r}, which is none of its classes ({known or 'none known'})"
+        problems = {label: problem for label in labels.unique() if (problem := output.problem(target, label))}
+        for row, label in labels[labels.isin(list(problems))].items():
+            yield row, "", problems[label]
 
 
 def out_of_step(night: Night) -> Iterator[Finding]:

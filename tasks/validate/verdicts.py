@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tasks.splits import groups
+from tasks.targets import number
 from tasks.validate.night import Night
 from tasks.validate.quarantine import quarantine
 
@@ -45,9 +46,11 @@ def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {"sample_id": accepted["sample_id"], "batch": accepted["batch"], "group": groups(accepted)}
     columns["split"] = accepted["part"]
     columns["timestamp"] = accepted["timestamp"].astype("float64")
-    for target, classes in night.classes.items():
-        numbers = {name: number for number, name in enumerate(classes)}
-        columns[target] = accepted[target].map(numbers).astype("Int64")
+    for target, output in night.outputs.items():
+        if output.is_number:
+            columns[target] = accepted[target].map(number, na_action="ignore").astype("float64")
+        else:
+            columns[target] = accepted[target].map({name: place for place, name in enumerate(output.classes)}).astype("Int64")
     for name in night.params.modalities:
         columns[f"has_{name}"] = accepted[f"has_{name}"]
     return pd.DataFrame(columns, index=accepted.index)

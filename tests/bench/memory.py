@@ -99,7 +99,10 @@ def plant_features(folder: Path, samples: int) -> None:
     columns = {"sample_id": ids, "batch": ["night-00000000"] * samples, "group": ids, "split": split}
     columns |= {"timestamp": pa.nulls(samples, pa.float64()), "label": truth}
     write_parquet(folder / MANIFEST / "samples.parquet", pa.table(columns | {f"has_{m}": [True] * samples for m in MODALITIES}))
-    write_json(folder / MANIFEST / "manifest.json", {"classes": {"label": ["a", "b", "c", "d"]}, "samples": samples})
+    write_json(
+        folder / MANIFEST / "manifest.json",
+        {"targets": {"label": {"type": "classification", "classes": list("abcd")}}, "samples": samples},
+    )
     write_json(folder / REPORTS / "select.json", {"selected": "mean"})
     for m in MODALITIES:
         directions = rng.normal(size=(4, 1, WIDTH)).astype(np.float32)

@@ -19,13 +19,17 @@ from tasks.files import read_json, write_bytes, write_json
 from tasks.params import load
 from tasks.paths import ANCHOR, BUNDLE, CHAMPION, ENCODERS, FEATURES, MANIFEST, RAW, REPORTS
 from tasks.select.assemble import assemble
-from tasks.tables import read_probabilities, write_parquet
+from tasks.tables import read_answer, write_parquet
+from tasks.targets import Output
 from tasks.train.__main__ import train
+from tasks.train.card import described
 from tasks.train.inputs import chosen
 from tests.planted import Decoder, plant, plant_raw
 
 PLAIN = Path("data/5_models/candidates/plain")
 OUT = REPORTS / "champion.parquet"
+OUTPUT = Output("classification", ("cat", "dog", "elk", "fox"))
+MOOD = Output("classification", ("good", "bad"))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def crown(folder, name="logistic"):
 def rows_of(who):
     table = pq.read_table(OUT)
     chosen = table.filter(pc.equal(table["who"], who))
-    return chosen["sample_id"].to_pylist(), read_probabilities(chosen, "label", 4)
+    return chosen["sample_id"].to_pylist(), read_answer(chosen, "label", OUTPUT)
 
 
 def test_without_a_champion_the_table_is_empty_and_has_its_columns():
@@ -162,7 +166,11 @@ def test_an_anchor_that_is_the_champion_is_predicted_once(capsys):
 
 
 def test_classes_are_aligned_by_name():
-    found = align(np.array([[0.7, 0.2, 0.1]]), ("cat", "dog", "yak"), ("ant", "dog", "cat"))
+    found = align(
+        np.array([[0.7, 0.2, 0.1]]),
+        Output("classification", ("cat", "dog", "yak")),
+        Output("classification", ("ant", "dog", "cat")),
+    )
     np.testing.assert_array_equal(found, [[0.0, 0.2, 0.7]])
 
 
@@ -170,7 +178,7 @@ def test_tonights_new_class_gets_nothing_from_an_old_champion():
     crown(CHAMPION)
     champion()
     before = rows_of("champion")[1]
-    manifest = {**read_json(MANIFEST / "manifest.json"), "classes": {"label": ["ant", "cat", "dog", "elk"]}}
+    manifest = {"targets": described({"label": Output("classification", ("ant", "cat", "dog", "elk"))})}
     write_json(MANIFEST / "manifest.json", manifest)
     champion()
     np.testing.assert_array_equal(rows_of("champion")[1], np.insert(before[:, :3], 0, 0, axis=1))
@@ -178,7 +186,7 @@ def test_tonights_new_class_gets_nothing_from_an_old_champion():
 
 def test_a_champion_for_other_targets_has_no_rows():
     crown(CHAMPION)
-    write_json(MANIFEST / "manifest.json", {"classes": {"mood": ["good", "bad"]}})
+    write_json(MANIFEST / "manifest.json", {"targets": described({"mood": MOOD})})
     champion()
     table = pq.read_table(OUT)
     assert (table.num_rows, table.column_names) == (0, ["sample_id", "who", "mood__0", "mood__1"])
@@ -186,8 +194,8 @@ def test_a_champion_for_other_targets_has_no_rows():
 
 def test_a_target_that_the_champion_lacks_is_null():
     crown(CHAMPION)
-    classes = read_json(MANIFEST / "manifest.json")["classes"]
-    write_json(MANIFEST / "manifest.json", {"classes": {**classes, "mood": ["good", "bad"]}})
+    targets = read_json(MANIFEST / "manifest.json")["targets"]
+    write_json(MANIFEST / "manifest.json", {"targets": {**targets, **described({"mood": MOOD})}})
     champion()
     table = pq.read_table(OUT)
     assert table["mood__1"].null_count == table.num_rows > 0

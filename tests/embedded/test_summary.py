@@ -98,6 +98,21 @@ def test_without_complete_cases_all_cases_are_shown() -> None:
     assert "gain over" not in text
 
 
+def test_a_number_and_the_other_targets_have_their_lines() -> None:
+    def score(value: float) -> dict[str, Any]:
+        return {"neg_mean_absolute_error": {"value": value, "low": value - 1, "high": value + 1}, "parameters": 1}
+
+    size = {"metric": "neg_mean_absolute_error", "samples": 300, "groups": 90, "candidates": {"mean": score(-2.5)}}
+    none = {"metric": "r2", "samples": 1, "groups": 1, "candidates": {}}
+    text = render(night(scores={**closed()["scores"], "others": {"size": size, "age": none}}))
+    fits(text)
+    assert "size: neg mean absolute error -2.500 [-3.500, -1.500] on 300 test samples" in text
+    assert "age: labelled in too few test samples to be scored (1)" in text
+    text = render(night(scores={**size, "selected": "mean"}))
+    fits(text)
+    assert "mean (selected)           -2.500   [-3.500, -1.500]" in text
+
+
 def test_a_night_that_says_no_keeps_the_champion() -> None:
     verdict = {**closed()["verdict"], "verdict": "reject"}
     text = render(night(verdict=verdict))

@@ -15,11 +15,13 @@ from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import folder_digest, read_json
 from tasks.paths import REPORTS
 from tasks.select.__main__ import select
-from tasks.tables import read_probabilities, write_parquet
+from tasks.tables import read_answer, write_parquet
+from tasks.targets import Output
 from tasks.train.__main__ import train
 from tests.planted import plant
 
 OUT = REPORTS / "evaluate"
+OUTPUT = Output("classification", ("cat", "dog", "elk", "fox"))
 CANDIDATES = {"alone-audio", "alone-image", "alone-text", "late", "logistic", "concat", "mean"}
 
 
@@ -48,7 +50,7 @@ def test_scores_and_predictions_are_of_the_test_split():
     test = samples[samples["split"] == "test"].sort_index()
     assert table["sample_id"].to_pylist() == list(test.index)
     assert table["complete"].to_pylist() == list(test[["has_audio", "has_image", "has_text"]].all(axis=1))
-    predicted = read_probabilities(table, "label", 4).argmax(1)
+    predicted = read_answer(table, "label", OUTPUT).argmax(1)
     found = scores["candidates"][scores["selected"]]
     assert found["accuracy"]["value"] == pytest.approx(accuracy_score(test["label"], predicted))
     assert found["macro_f1"]["value"] == pytest.approx(f1_score(test["label"], predicted, average="macro"))
@@ -98,7 +100,9 @@ def test_an_empty_test_split_is_told():
 def hand_made(errors, n=60):
     truth = np.arange(n) % 2
     predicted = {name: np.where(np.arange(n) < wrong, 1 - truth, truth) for name, wrong in errors.items()}
-    return Judged(truth, np.arange(n).astype(object), predicted, dict.fromkeys(errors, 1), 2)
+    return Judged(
+        truth, np.arange(n).astype(object), predicted, dict.fromkeys(errors, 1), Output("classification", ("no", "yes"))
+    )
 
 
 def test_the_gain_is_over_the_best_single_modality_of_complete_cases():

@@ -116,7 +116,8 @@ def write_raw(rows: list[dict], name: str = "thing", per_partition: int = 30) ->
     """Write a batch into data/1_raw and both indices, as ingest does.
 
     Args:
-        rows: each with `sample_id`, `data` (None: no such modality), `label` (None: unlabelled), `split`, `refused`.
+        rows: each with `sample_id`, `data` (None: no such modality), `label` (None: unlabelled), `split`, `refused`;
+            maybe `size`.
         name: of the modality.
         per_partition: rows of a partition.
     """
@@ -140,6 +141,8 @@ def write_raw(rows: list[dict], name: str = "thing", per_partition: int = 30) ->
             "refused": [r["refused"] for r in rows],
         }
     )
+    if "size" in rows[0]:  # a second target
+        samples = samples.append_column("size", pa.array([r["size"] for r in rows], pa.string()))
     batches = [Batch("night", "0" * 64, {name: tuple(made), "samples": (_write("samples/night.parquet", samples),)})]
     for index in (INDEX, REFERENCE):
         write_index(batches, index)

@@ -6,6 +6,7 @@ import pytest
 from tasks.gate.evidence import Evidence
 from tasks.gate.rows.champion import judge
 from tasks.params import Gate
+from tasks.targets import Output
 
 GROUPS, SIZE, NIGHTS = 150, 3, 300
 
@@ -20,18 +21,18 @@ def night(seed, difference, mode="non-inferior"):
     mine = np.where(rng.random(len(ids)) < 0.9, luck, rng.random(len(ids)))  # a tenth is decided anew: discordance
     truth = np.zeros(len(ids), np.int64)
     return Evidence(
-        gate=Gate(margin=0.02, mode=mode),
+        gate=Gate(metric="accuracy", margin=0.02, mode=mode),
         draws=400,
         seed=seed,
         target="label",
-        classes=("cat", "dog"),
+        output=Output("classification", ("cat", "dog")),
         ids=ids,
         truth=truth,
         groups=group.astype(object),
         candidate=np.eye(2)[(mine >= 0.85 + difference).astype(int)],
         reigning={"champion": (ids, np.eye(2)[(luck >= 0.85).astype(int)]), "anchor": ([], np.zeros((0, 2)))},
         versions={"champion": "v1.0.0", "anchor": "v1.0.0"},
-        commonest=0,
+        constant=0,
         scores={},
         expected=ids,
         found=ids,

@@ -59,7 +59,9 @@ class Night:
         write_json(Path("data/1_raw.json"), {"batches": []})
         write_json(Path("data/registry.json"), self.registry)
         write_json(Path("data/5_models/bundle/bundle.json"), {})
-        write_json(Path("data/3_manifest/manifest.json"), {"classes": {"label": CLASSES}})
+        write_json(
+            Path("data/3_manifest/manifest.json"), {"targets": {"label": {"type": "classification", "classes": CLASSES}}}
+        )
         rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
         write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}

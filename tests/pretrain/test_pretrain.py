@@ -14,7 +14,9 @@ from tasks.files import folder_digest
 from tasks.params import KINDS, Pretrain
 from tasks.paths import ENCODERS
 from tasks.pretrain.__main__ import pretrain
-from tasks.pretrain.fit import fit, pooled
+from tasks.pretrain.fit import Head, fit, pooled
+from tasks.tables import UNLABELLED
+from tasks.targets import Target
 from tests.extract.raw import CLASSES, items, rows, write_params, write_raw
 
 FOLDER = ENCODERS / "thing"
@@ -136,9 +138,9 @@ def test_any_number_of_samples_is_cut_into_batches_that_can_be_normalised(count)
 
     options = Options(side_px=16)
     arrays = [decode(data, options) for data in items("image", count)[0]]
-    labels = {"label": np.arange(count) % 2, "other": np.full(count, -1)}
-    knobs = Pretrain(epochs=1, batch=16, width=4)
-    result = fit(module, options, arrays, labels, {"label": 2, "other": 3}, knobs, 0, "thing")
+    labels = {"label": np.arange(count) % 2, "other": np.full(count, UNLABELLED)}
+    knobs, target = Pretrain(epochs=1, batch=16, width=4), Target(loss="cross_entropy")
+    result = fit(module, options, arrays, labels, {"label": Head(target, 2), "other": Head(target, 3)}, knobs, 0, "thing")
     assert np.isfinite(result.curve).all()
     assert result.steps == -(-count // 16)
 
@@ -147,3 +149,22 @@ def test_tokens_that_are_off_are_not_in_the_mean():
     tokens = torch.tensor([[[1.0], [3.0], [float("nan")]], [[float("nan")]] * 3])
     mask = torch.tensor([[True, True, False], [False] * 3])
     torch.testing.assert_close(pooled(tokens, mask), torch.tensor([[2.0], [0.0]]))
+
+
+def test_a_number_is_learned_beside_a_class_and_its_unit_changes_nothing():
+    write_params("tabular", epochs=8, width=16)
+    path = Path("params.yaml")
+    targets = {"targets": {"label": {}, "size": {"type": "regression", "weight": 2.0}}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | targets))
+    made = rows("tabular", 120)
+    for row in made:
+        row["size"] = json.loads(row["data"])["size"]  # what the rows themselves say, empty in some
+    fitted(made)
+    card = json.loads((FOLDER / "encoder.json").read_text())
+    assert card["classes"] == {"label": list(CLASSES), "size": []}
+    assert card["curve"][-1] < 0.7 * card["curve"][0]
+    before = load_encoder(FOLDER).encode([row["data"] for row in made]).tokens
+    for row in made:
+        row["size"] = row["size"] and f"{float(row['size']) * 4096 + 8192}"
+    fitted(made)
+    np.testing.assert_allclose(load_encoder(FOLDER).encode([row["data"] for row in made]).tokens, before, atol=1e-3)

@@ -38,14 +38,17 @@ class Bundle:
         rows = zip(raw["image"], raw["table"])
         known = {(b"png", None): 0.9, (None, b'{"age":"7","sex":null}'): 0.2}
         yes = np.array([known[row] for row in rows])
-        return {"label": np.stack([1 - yes, yes], axis=1)}
+        return {"label": np.stack([1 - yes, yes], axis=1), "size": 50 + yes[:, None]}
 '''
 FACTS = {
     "modalities": {
         "image": {"kind": "image", "options": {}},
         "table": {"kind": "tabular", "options": {"numbers": ["age"], "categories": ["sex"]}},
     },
-    "targets": {"label": {"type": "classification", "classes": ["no", "yes"]}},
+    "targets": {
+        "label": {"type": "classification", "classes": ["no", "yes"]},
+        "size": {"type": "regression", "classes": []},
+    },
 }
 PREDICT = """\
 import sys
@@ -71,6 +74,7 @@ SCORES = {
         "candidates": {"mean": {"accuracy": {"value": 0.95, "low": 0.9, "high": 1.0}, "parameters": 10}},
         "gain_over_best_single": {"value": 0.1, "low": 0.05, "high": 0.15, "single": "alone-image"},
     },
+    "others": {"size": {"metric": "r2", "candidates": {"mean": {"r2": {"value": 0.7, "low": 0.6, "high": 0.8}}}}},
 }
 
 
@@ -94,7 +98,8 @@ def test_the_champion_predicts_from_raw_inputs(project: Project, tmp_path: Path,
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     told = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
     assert told == (
-        '{"columns":["label","label__no","label__yes"],"index":[0,1,2],"data":[["yes",0.1,0.9],["yes",0.1,0.9],["no",0.8,0.2]]}\n'
+        '{"columns":["label","label__no","label__yes","size"],"index":[0,1,2],'
+        '"data":[["yes",0.1,0.9,50.9],["yes",0.1,0.9,50.9],["no",0.8,0.2,50.2]]}\n'
     )
     assert not list(s.home.rglob("*.pkl"))
 
@@ -174,6 +179,7 @@ def test_a_run_is_logged_once(project: Project) -> None:
         "mean/accuracy/low": 0.85,
         "complete/mean/accuracy": 0.95,
         "complete/gain_over_best_single": 0.1,
+        "size/mean/r2": 0.7,
     }
     assert {key: run.data.metrics[key] for key in wanted} == wanted
     assert [(m.step, m.value) for m in client.get_metric_history(run_id, "curve/image")] == [(0, 0.5), (1, 0.25)]

@@ -119,7 +119,21 @@ def test_a_rejection_is_an_outcome_not_an_alarm(night: dict[str, Any]) -> None:
     assert facts.head("failed", None, None)["tone"] == "bad"
 
 
+def test_each_target_has_its_table_and_one_without_scores_has_none(night: dict[str, Any], tmp_path: Path) -> None:
+    found = {"value": -12.5, "low": -14.0, "high": -11.0}
+    size = {"metric": "neg_mean_absolute_error", "samples": 300, "candidates": {"mean": {"neg_mean_absolute_error": found}}}
+    none = {"metric": "r2", "samples": 0, "groups": 0, "candidates": {}}
+    night["scores"]["others"] = {"size": size, "age": none}
+    told = read(report.write(tmp_path / "page", **night))
+    assert "neg mean absolute error of size" in told
+    assert "mean selected -12.500 -14.000 … -11.000" in told
+    assert told.index("accuracy of label") < told.index("neg mean absolute error of size")
+    assert "r2 of age" not in told
+
+
 def test_intervals_lie_on_one_scale() -> None:
+    assert facts.scale([{"value": -12.5, "low": -14.0, "high": -11.0}]) == (-14.0, -11.0)
+    assert facts.scale([{"value": 0.8, "low": -0.3, "high": 0.9}]) == (-1.0, 1.0)
     low, high = facts.scale([{"value": 0.63, "low": 0.61, "high": 0.66}, {"value": 0.9, "low": None, "high": None}])
     assert (low, high) == (0.6, 0.9)
     assert [facts.place(value, low, high) for value in (0.6, 0.75, 0.9, None)] == [0.0, 50.0, 100.0, None]

@@ -170,3 +170,14 @@ def test_unlabelled_validation_samples_are_left_out():
     write_parquet(path, table.set_column(table.column_names.index("label"), "label", [labels]))
     select()
     assert read_json(REPORTS / "select.json")["samples"] == len(val) - 7
+
+
+def test_scores_below_0_are_compared_like_any_other():
+    truth = np.arange(40.0)
+
+    def valued(kind, error):
+        sums = tally("neg_mean_absolute_error", truth, truth + error, np.arange(40).astype(object), 0)
+        return Judged(kind, 1, sums)
+
+    selected, standing = choose({"alone-a": valued("alone", 3.0), "mean": valued("fusion", 2.0)})
+    assert (selected, standing["mean"].eligible, standing["alone-a"].score) == ("mean", True, -3.0)

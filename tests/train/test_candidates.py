@@ -134,7 +134,7 @@ def test_logistic_regression_is_sklearns_on_complete_cases():
 
 def test_a_class_without_train_samples_is_never_predicted_by_logistic_regression():
     plant(classes=("cat", "dog"))
-    write_json(MANIFEST / "manifest.json", {"classes": {"label": ["cat", "dog", "elk"]}})
+    write_json(MANIFEST / "manifest.json", {"targets": {"label": {"type": "classification", "classes": ["cat", "dog", "elk"]}}})
     train("plain")
     probabilities = load_candidate(CANDIDATES / "plain/logistic").predict(read_inputs(MODALITIES, "test").features)["label"]
     assert (probabilities[:, 2] == 0).all()

@@ -8,12 +8,14 @@ import pytest
 
 from tasks.features import Features, write_features
 from tasks.paths import FEATURES
+from tasks.targets import Output
 from tasks.train.inputs import Inputs, aligned
 from tasks.train.logistic import Logistic
 
 PARTITIONS, ROWS, TOKENS, WIDTH = 20, 300, 16, 24
 TOGETHER = 1024 * TOKENS * WIDTH * 4  # bytes of the rows that are looked at together, a sixth of all
 BATCH = "night-00000000"
+OUTPUTS = {"label": Output("classification", ("a", "b"))}
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +56,8 @@ def test_features_are_read_into_one_array_partition_by_partition(samples):
 def test_pooled_features_are_what_a_logistic_regression_holds(samples):
     inputs = Inputs(samples, {"mri": aligned("mri", samples)})
     small = Inputs(samples.slice(0, 100), {"mri": Features(*(part[:100] for part in vars(inputs.features["mri"]).values()))})
-    Logistic.fit(small, small, {"label": ("a", "b")})  # imports
-    fitted, bytes_held = peak(lambda: Logistic.fit(inputs, small, {"label": ("a", "b")}))
+    Logistic.fit(small, small, OUTPUTS)  # imports
+    fitted, bytes_held = peak(lambda: Logistic.fit(inputs, small, OUTPUTS))
     assert bytes_held < 16 * (WIDTH + 1) * len(inputs) + TOGETHER * 3
     probabilities, bytes_held = peak(lambda: fitted.predict(inputs.features)["label"])
     assert probabilities.shape == (len(inputs), 2)

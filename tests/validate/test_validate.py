@@ -22,7 +22,7 @@ def test_a_good_night_passes_and_every_row_is_accounted_for():
     assert validation["success"]
     assert summary(validation) == []
     assert quarantine == []
-    assert manifest["classes"] == {"label": ["a", "b", "c"]}
+    assert manifest["targets"] == {"label": {"type": "classification", "classes": ["a", "b", "c"]}}
     assert [(b["name"], b["rows"], b["accepted"], b["quarantined"]) for b in manifest["batches"]] == [
         ("n1", 120, 120, 0),
         ("n2", 40, 40, 0),
@@ -96,7 +96,7 @@ def test_unknown_labels_are_quarantined_and_past_the_share_stop_the_night():
 def test_classes_of_params_come_in_their_order():
     more = {"targets": {"label": {"classes": ["c", "b", "a"]}}}
     _, manifest, _, samples = judge(land("n1", rows()), more=more)
-    assert manifest["classes"] == {"label": ["c", "b", "a"]}
+    assert manifest["targets"] == {"label": {"type": "classification", "classes": ["c", "b", "a"]}}
     assert samples["label"].tolist() == ["cba".index(row["label"]) for row in rows()]
 
 

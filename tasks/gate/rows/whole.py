@@ -27,8 +27,9 @@ def _fault(evidence: Evidence) -> str:
         return f"{len(evidence.ids)} test samples in fewer than 2 groups are labelled in {evidence.target}"
     if not np.isfinite(evidence.candidate).all():
         return f"{int((~np.isfinite(evidence.candidate)).any(axis=1).sum())} predictions hold NaN or infinity"
-    if evidence.truth.min() < 0 or evidence.truth.max() >= len(evidence.classes):
-        return f"labels are outside 0 … {len(evidence.classes) - 1}"
+    classes = len(evidence.output.classes)
+    if classes and (evidence.truth.min() < 0 or evidence.truth.max() >= classes):
+        return f"labels are outside 0 … {classes - 1}"
     scores = evidence.scores
     told_of = (scores.get("target"), scores.get("metric"), scores.get("samples"))
     if told_of != (evidence.target, evidence.gate.metric, len(evidence.ids)):

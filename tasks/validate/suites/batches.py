@@ -3,6 +3,7 @@
 import pandas as pd
 
 from tasks.splits import groups
+from tasks.targets import Output
 from tasks.validate.great import Check, Table, gxe
 from tasks.validate.leaks import stray
 from tasks.validate.night import Night
@@ -26,9 +27,9 @@ def _shares(night: Night, rows: Sorted) -> pd.DataFrame:
     every, taken = night.landed.index, night.landed["refused"] == ""
     broken = pd.Index([row for profile in night.profiles.values() for row in profile.index[~profile["ok"]]])
     shares = pd.DataFrame({"quarantined": every.isin(rows.quarantined.index), "undecodable": every.isin(broken)}, index=every)
-    for target, classes in night.classes.items():
+    for target, output in night.outputs.items():
         labels = night.landed[target]
-        shares[f"unknown_{target}"] = taken & labels.notna() & ~labels.isin(classes)
+        shares[f"unknown_{target}"] = taken & labels.isin([v for v in labels.dropna().unique() if output.problem(target, v)])
     for name in night.params.modalities:
         shares[f"missing_{name}"] = taken & ~night.landed[f"has_{name}"]
     mean = shares.astype(float).groupby(night.landed["batch"]).mean()
@@ -49,20 +50,20 @@ def _checks(night: Night, rows: Sorted) -> list[Check]:
     critical = [
         ("share of rows quarantined", "quarantined", advice),
         ("share of rows that cannot be decoded", "undecodable", advice),
-        *(
-            (
-                f"share of rows with an unknown {target}",
-                f"unknown_{target}",
-                "correct the labels, or move the reference to learn it",
-            )
-            for target in night.params.targets
-        ),
+        *(_unknown(target, output) for target, output in night.outputs.items()),
     ]
     checks = [_at_most("critical", name, column, allowed, advice) for name, column, advice in critical]
     return checks + [
         _at_most("warning", f"share of rows without {name}", f"missing_{name}", limits.missing_share, "is its source alive?")
         for name in night.params.modalities
     ]
+
+
+def _unknown(target: str, output: Output) -> tuple[str, str, str]:
+    if output.is_number:
+        return f"share of rows whose {target} is no number", f"unknown_{target}", "correct the cells, or leave them empty"
+    advice = "correct the labels, or move the reference to learn it"
+    return f"share of rows with an unknown {target}", f"unknown_{target}", advice
 
 
 def _at_most(severity: str, name: str, column: str, most: float, advice: str) -> Check:

@@ -1,6 +1,7 @@
 """The accepted samples: the table that training reads."""
 
 from tasks.splits import NONE, PARTS
+from tasks.targets import HIGHEST
 from tasks.validate.great import Check, Table, gxe
 from tasks.validate.night import Night
 from tasks.validate.verdicts import Sorted
@@ -23,9 +24,11 @@ def table(night: Night, rows: Sorted) -> Table:
         ),
         Check("splits", "critical", gxe.ExpectColumnValuesToBeInSet, {"column": "split", "value_set": [*PARTS, NONE]}, "known"),
     ]
-    for target, classes in night.classes.items():
-        arguments = {"column": target, "min_value": 0, "max_value": max(len(classes) - 1, 0)}
-        checks.append(
-            Check(f"labels of {target}", "critical", gxe.ExpectColumnValuesToBeBetween, arguments, f"{len(classes)} classes")
-        )
+    for target, output in night.outputs.items():
+        between: tuple[float, float] = (0, max(output.width - 1, 0))
+        expected = f"{output.width} classes"
+        if output.is_number:
+            between, expected = (-HIGHEST, HIGHEST), "finite"
+        arguments = {"column": target, "min_value": between[0], "max_value": between[1]}
+        checks.append(Check(f"labels of {target}", "critical", gxe.ExpectColumnValuesToBeBetween, arguments, expected))
     return Table("samples", rows.manifest, checks)

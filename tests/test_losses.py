@@ -1,0 +1,60 @@
+"""Losses against numpy and scipy; what is unlabelled has no say."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import huber, log_softmax
+
+from tasks.losses import total
+from tasks.tables import UNLABELLED
+from tasks.targets import LOSSES, Target
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(0, 2, (9, 4)).astype(np.float32)
+LABELS = RNG.integers(0, 4, 9)
+VALUES = RNG.normal(0, 2, (9, 1)).astype(np.float32)
+TRUTH = RNG.normal(0, 2, 9).astype(np.float32)
+WEIGHTS = np.array([0.5, 2.0, 1.0, 0.25], np.float32)
+LOGGED = log_softmax(LOGITS.astype(np.float64), axis=1)
+RIGHT = LOGGED[np.arange(9), LABELS]
+
+
+def found(target, outputs, truth, weights=None):
+    of = None if weights is None else torch.from_numpy(weights)
+    loss, count = total(target, torch.from_numpy(outputs), torch.from_numpy(truth), of)
+    return loss.item(), count.item()
+
+
+def test_cross_entropy_is_the_negative_log_likelihood_smoothed_and_weighted_where_asked_for():
+    assert found(Target(loss="cross_entropy"), LOGITS, LABELS) == (pytest.approx(-RIGHT.sum(), rel=1e-5), 9)
+    smooth = -(0.8 * RIGHT + 0.2 * LOGGED.mean(axis=1)).sum()
+    assert found(Target(loss="cross_entropy", label_smoothing=0.2), LOGITS, LABELS)[0] == pytest.approx(smooth, rel=1e-5)
+    weighed = -(WEIGHTS[LABELS] * RIGHT).sum()
+    assert found(Target(loss="cross_entropy"), LOGITS, LABELS, WEIGHTS)[0] == pytest.approx(weighed, rel=1e-5)
+
+
+def test_focal_loss_counts_little_what_is_already_right():
+    focal = -((1 - np.exp(RIGHT)) ** 2) * RIGHT
+    assert found(Target(loss="focal"), LOGITS, LABELS)[0] == pytest.approx(focal.sum(), rel=1e-5)
+    assert found(Target(loss="focal"), LOGITS, LABELS, WEIGHTS)[0] == pytest.approx((WEIGHTS[LABELS] * focal).sum(), rel=1e-5)
+
+
+def test_errors_of_values_are_squared_or_huberised():
+    error = (VALUES[:, 0] - TRUTH).astype(np.float64)
+    assert found(Target("regression", loss="mse"), VALUES, TRUTH)[0] == pytest.approx((error**2).sum(), rel=1e-5)
+    assert found(Target("regression", loss="huber"), VALUES, TRUTH)[0] == pytest.approx(huber(1.0, error).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "loss"), [(kind, loss) for kind, names in LOSSES.items() for loss in names])
+def test_the_unlabelled_teach_nothing_and_none_at_all_gives_a_gradient_of_0(kind, loss):
+    number = kind == "regression"
+    outputs, truth = (VALUES, TRUTH.copy()) if number else (LOGITS, LABELS.copy())
+    truth[2:5] = np.nan if number else UNLABELLED
+    kept = np.r_[0:2, 5:9]
+    target = Target(kind, loss=loss)
+    assert found(target, outputs, truth) == (pytest.approx(found(target, outputs[kept], truth[kept])[0], rel=1e-6), 6)
+    parameter = torch.from_numpy(outputs).requires_grad_()
+    nothing, count = total(target, parameter, torch.full((9,), float("nan")) if number else torch.full((9,), UNLABELLED))
+    nothing.backward()
+    assert (nothing.item(), count.item()) == (0, 0)
+    assert (parameter.grad == 0).all()
