@@ -1,7 +1,8 @@
 """What a network is fitted to: `LOSSES[target.loss](outputs, truth, target, weights)`, a sum over the labelled.
 
 outputs     float32 [b, classes], logits; or [b, 1], a standardised value
-truth       int64 [b], class indices, UNLABELLED where empty; or float32 [b], standardised values, NaN where empty
+truth       int64 [b], class indices, or [b, classes], 0 and 1 for each of several labels, UNLABELLED where empty;
+                or float32 [b], standardised values, NaN where empty
 weights     float32 [classes], what a sample of each class counts; None: all the same, as for a value
 """
 
@@ -25,7 +26,8 @@ def total(target: Target, outputs: Tensor, truth: Tensor, weights: Tensor | None
 
 def there(truth: Tensor) -> Tensor:
     """Which rows are labelled: bool [b]."""
-    return ~truth.isnan() if truth.is_floating_point() else truth != UNLABELLED
+    first = truth[:, 0] if truth.ndim == 2 else truth
+    return ~first.isnan() if first.is_floating_point() else first != UNLABELLED
 
 
 def _cross_entropy(outputs: Tensor, truth: Tensor, target: Target, weights: Tensor | None) -> Tensor:
@@ -49,6 +51,13 @@ def _focal(outputs: Tensor, truth: Tensor, target: Target, weights: Tensor | Non
     return (losses if weights is None else losses * weights[truth[found]]).sum()
 
 
+def _binary_cross_entropy(outputs: Tensor, truth: Tensor, target: Target, weights: Tensor | None) -> Tensor:
+    """Negative log-likelihood of each label by itself, mean over the labels."""
+    found = there(truth)
+    losses = functional.binary_cross_entropy_with_logits(outputs[found], truth[found].float(), reduction="none")
+    return losses.mean(1).sum()
+
+
 def _mse(outputs: Tensor, truth: Tensor, target: Target, weights: Tensor | None) -> Tensor:
     """Squared error: the answer is the mean."""
     found = there(truth)
@@ -64,4 +73,10 @@ def _huber(outputs: Tensor, truth: Tensor, target: Target, weights: Tensor | Non
     return functional.huber_loss(outputs[found, 0], truth[found], reduction="sum")
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": _cross_entropy, "focal": _focal, "mse": _mse, "huber": _huber}
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": _cross_entropy,
+    "focal": _focal,
+    "binary_cross_entropy": _binary_cross_entropy,
+    "mse": _mse,
+    "huber": _huber,
+}

@@ -67,7 +67,7 @@ def tally(metric: str, truth: Said, predicted: Said, groups: npt.NDArray[np.obje
 
     Args:
         metric: a name in `METRICS`.
-        truth: int64 [n], class indices; for a metric of numbers float64 [n], values.
+        truth: int64 [n], class indices, or [n, classes], 0 and 1 for each of several labels; or float64 [n], values.
         predicted: the same of a model.
         groups: [n], the group of each sample.
         classes: number of classes; 0 for a metric of numbers.
@@ -82,15 +82,17 @@ def tally(metric: str, truth: Said, predicted: Said, groups: npt.NDArray[np.obje
     for what, labels in {"labels": truth, "predictions": predicted}.items():
         if not classes and not np.isfinite(labels).all():
             raise ContractBroken(f"{what} must be finite, got {int((~np.isfinite(labels)).sum())} that are not")
-        if classes and (labels.min() < 0 or labels.max() >= classes):
-            raise ContractBroken(f"{what} must be in 0 … {classes - 1}, got {labels.min()} … {labels.max()}")
+        highest = 1 if labels.ndim == 2 else classes - 1
+        if classes and (labels.min() < 0 or labels.max() > highest):
+            raise ContractBroken(f"{what} must be in 0 … {highest}, got {labels.min()} … {labels.max()}")
     names, index = np.unique(groups, return_inverse=True)
     return METRICS[metric](truth, predicted, index, len(names), classes)
 
 
 def _accuracy(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
-    """Share of hits."""
-    hits = np.bincount(group[truth == predicted], minlength=groups)
+    """Share of hits; of several labels all must be right."""
+    hit = truth == predicted
+    hits = np.bincount(group[hit if hit.ndim == 1 else hit.all(axis=1)], minlength=groups)
     return Tally(np.stack([hits, np.bincount(group, minlength=groups)], axis=1).astype(np.float64), _share)
 
 
@@ -110,6 +112,9 @@ def _weighted_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, c
 
 def _by_class(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Array:
     """Hits, how often true, how often predicted, of each class: float64 [groups, 3 * classes]."""
+    if truth.ndim == 2:
+        columns = np.concatenate([truth * predicted, truth, predicted], axis=1).T
+        return _summed(list(columns), group, groups)
     hit = truth == predicted
 
     def counted(labels: Labels, of: Labels) -> npt.NDArray[np.int64]:

@@ -306,8 +306,8 @@ def _check_names(params: Params) -> None:
             raise UnknownName("fusion in params.yaml:", name, FUSIONS)
     if len(set(params.fusions)) != len(params.fusions):
         raise WrongValue(f"params.yaml: fusions names one twice: {', '.join(params.fusions)}")
-    if params.train.balance != "none" and all(target.type == "regression" for target in params.targets.values()):
-        raise WrongValue("params.yaml: train.balance is for classes, and every target is a regression: leave it none")
+    if params.train.balance != "none" and all(target.type != "classification" for target in params.targets.values()):
+        raise WrongValue("params.yaml: train.balance is for classes, and no target is a classification: leave it none")
     both = set(params.modalities) & set(params.targets)
     if both:
         raise WrongValue(f"params.yaml: {', '.join(sorted(both))} cannot be a modality and a target")

@@ -20,7 +20,7 @@ from tasks.events import fold
 from tasks.index import Batch
 from tasks.params import Params, Split
 from tasks.raw import read_samples
-from tasks.targets import Output, number
+from tasks.targets import Output, Target, names, number
 
 PARTS = ("train", "val", "test")
 NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by
@@ -134,13 +134,13 @@ def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
     rows = training_part(fold(landed_rows(batches, params), batches, params).samples, params)
     rows = rows.sort_values("sample_id", ignore_index=True)
     for target, output in outputs(rows, params).items():
-        what, names = "class(es)", list(output.classes)
+        what, found = "class(es)", list(output.classes)
         if output.is_number:
-            what, names = "number(s)", sorted({f"{value:g}" for value in rows[target].dropna().map(number).dropna()})
-        if len(names) < 2:
-            found = ", ".join(names) or "none"
+            what, found = "number(s)", sorted({f"{value:g}" for value in rows[target].dropna().map(number).dropna()})
+        if len(found) < 2:
+            seen = ", ".join(found) or "none"
             raise ContractBroken(
-                f"the reference's {len(rows)} train rows hold {len(names)} {what} of {target!r} ({found}), at least 2 are"
+                f"the reference's {len(rows)} train rows hold {len(found)} {what} of {target!r} ({seen}), at least 2 are"
                 " needed: land more of them, or move the reference"
             )
     return rows
@@ -161,9 +161,15 @@ def outputs(training: pd.DataFrame, params: Params) -> dict[str, Output]:
     """What is answered for each target. Its classes are those of params.yaml, else those of the training rows, sorted."""
     found = {}
     for name, target in params.targets.items():
-        known = () if target.type == "regression" else target.classes or sorted(training[name].dropna().unique().tolist())
-        found[name] = Output(target.type, tuple(known))
+        seen = [] if target.type == "regression" else sorted(_single(training[name], target).unique().tolist())
+        found[name] = Output(target.type, target.classes or tuple(seen))
     return found
+
+
+def _single(cells: pd.Series, target: Target) -> pd.Series:
+    """One class name per row, index that of `cells`: as often as a multilabel cell holds names."""
+    cells = cells.dropna()
+    return cells.map(names).explode().dropna() if target.type == "multilabel" else cells
 
 
 @dataclass(frozen=True)
@@ -215,7 +221,8 @@ def _per_class(free: pd.DataFrame, params: Params) -> list[Requirement]:
     needed = 3 if params.split.fold is None else 2
     found = []
     for target in (name for name, body in params.targets.items() if body.type != "regression"):
-        counts = groups(free).groupby(free[target]).nunique()
+        cells = _single(free[target], params.targets[target])
+        counts = groups(free).loc[cells.index].groupby(cells.to_numpy()).nunique()
         advice = (
             f"correct the rare label, land more groups of it, or list targets.{target}.classes: other labels are quarantined"
         )

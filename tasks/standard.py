@@ -15,7 +15,9 @@ NAMES = ("mean", "deviation")
 
 
 def prior_of(labels: npt.NDArray[np.int64], classes: int) -> list[float]:
-    """Share of each class among the labelled."""
+    """Share of each class among the labelled, of class indices [n] or of several labels [n, classes]."""
+    if labels.ndim == 2:
+        return [float(share) for share in labels[labelled(labels)].mean(axis=0)]
     counts = np.bincount(labels[labelled(labels)], minlength=classes)
     return [float(share) for share in counts / counts.sum()]
 
@@ -38,5 +40,7 @@ def answer(raw: npt.NDArray[np.float64], output: Output, statistics: Mapping[str
     """From logits [n, classes] to probabilities, or from standardised values [n, 1] to values in their unit."""
     if output.is_number and statistics is not None:
         return raw * statistics["deviation"] + statistics["mean"]
+    if output.is_set:
+        return np.asarray(0.5 * (1 + np.tanh(raw / 2)))  # the logistic function, without overflow
     powers = np.exp(raw - raw.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

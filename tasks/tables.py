@@ -48,7 +48,14 @@ def read_answer(table: pa.Table, target: str, output: Output) -> npt.NDArray[np.
 
 
 def truth(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """A target's column of the manifest: int64 [n], class indices, or float64 [n], values; see `labelled`."""
+    """A target's column of the manifest; `labelled` tells which rows are empty.
+
+    Returns:
+        int64 [n], class indices; int64 [n, classes], 0 or 1 for each of several labels; or float64 [n], values.
+    """
+    if pa.types.is_list(column.type):
+        width = max((len(row) for row in column.to_pylist() if row is not None), default=1)
+        return np.array([row or [UNLABELLED] * width for row in column.to_pylist()], np.int64).reshape(-1, width)
     if pa.types.is_floating(column.type):
         return np.array(column.fill_null(np.nan).to_numpy(), dtype=np.float64)
     return np.array(column.fill_null(UNLABELLED).to_numpy(), dtype=np.int64)
@@ -56,9 +63,16 @@ def truth(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 def labelled(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Which rows of a `truth` are not empty: bool [n]."""
-    return np.asarray(~np.isnan(values) if values.dtype.kind == "f" else values != UNLABELLED)
+    first = values[:, 0] if values.ndim == 2 else values
+    return np.asarray(~np.isnan(first) if first.dtype.kind == "f" else first != UNLABELLED)
 
 
 def decided(answer: npt.NDArray[np.float64], output: Output) -> npt.NDArray[Any]:
-    """What an answer [n, width] says, comparable with `truth`: the most probable class int64 [n], or the value float64 [n]."""
+    """What an answer [n, width] says, comparable with `truth`.
+
+    The most probable class int64 [n]; of several labels those that are as likely as not, 0 and 1, int64 [n, classes]; the value
+    float64 [n].
+    """
+    if output.is_set:
+        return np.asarray(answer >= 0.5, dtype=np.int64)
     return np.asarray(answer[:, 0] if output.is_number else answer.argmax(axis=1))

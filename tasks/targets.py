@@ -2,10 +2,12 @@
 
     type             a cell               a model's answer                     losses
     classification   the class's name     a probability per class, sum 1       cross_entropy, focal
+    multilabel       names, by `|`        a probability per class, each alone  binary_cross_entropy
     regression       a number             one value, in the cells' own unit    mse, huber (of the standardised value)
 
-An empty cell is an unlabelled sample: it teaches nothing about that target and is not scored for it. What unit a number
-has is the user's to know; statistics that standardise it come from the train split and lie in a candidate's card.
+Of several labels any number may hold: `cough|fever`, or none of them, `|`. An empty cell is an unlabelled sample: it teaches
+nothing about that target and is not scored for it. What unit a number has is the user's to know; statistics that standardise it
+come from the train split and lie in a candidate's card.
 """
 
 import math
@@ -16,14 +18,20 @@ from tasks.errors import WrongValue
 from tasks.schema import build
 
 # Of each, the first is the default.
-LOSSES = {"classification": ("cross_entropy", "focal"), "regression": ("mse", "huber")}
+LOSSES = {
+    "classification": ("cross_entropy", "focal"),
+    "multilabel": ("binary_cross_entropy",),
+    "regression": ("mse", "huber"),
+}
 # Named as in scikit-learn, whose rule holds too: higher is better, so that errors are counted below 0.
 METRICS = {
     "classification": ("accuracy", "macro_f1", "weighted_f1"),
+    "multilabel": ("macro_f1", "weighted_f1", "accuracy"),  # accuracy: of the whole set of labels
     "regression": ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error"),
 }
 IN_UNITS = "neg_"  # metrics so named count in the target's own unit, the others are shares
 
+SEPARATOR = "|"  # between the names of a multilabel cell
 HIGHEST = 1e30  # of a number: its square is finite too
 SHOWN = 20  # classes named in a message
 
@@ -32,8 +40,8 @@ SHOWN = 20  # classes named in a message
 class Target:
     """One thing to predict: a column of metadata.csv."""
 
-    type: Literal["classification", "regression"] = "classification"
-    classes: tuple[str, ...] = ()  # of a classification; empty: those of the reference
+    type: Literal["classification", "multilabel", "regression"] = "classification"
+    classes: tuple[str, ...] = ()  # empty: those of the reference; a regression has none
     loss: str = ""  # one of `LOSSES` of its type; empty: the first
     weight: float = 1.0  # of its loss beside those of the other targets
     label_smoothing: float = 0.0  # with cross_entropy: share of a label that is spread over all classes
@@ -62,7 +70,9 @@ def _check(where: str, target: Target) -> None:
     if target.loss not in LOSSES[target.type]:
         raise unfit(f"{where}.loss", target.loss, LOSSES[target.type], f"a {target.type}")
     if target.classes and target.type == "regression":
-        raise WrongValue(f"params.yaml: {where}.classes is for a classification; a regression has none")
+        raise WrongValue(f"params.yaml: {where}.classes is for classes; a regression has none")
+    if target.type == "multilabel" and any(SEPARATOR in name for name in target.classes):
+        raise WrongValue(f"params.yaml: {where}.classes: no name may hold {SEPARATOR!r}, which stands between names")
     if target.weight <= 0:
         raise WrongValue(f"params.yaml: {where}.weight must be above 0, got {target.weight}")
     if not 0 <= target.label_smoothing < 1:
@@ -94,6 +104,11 @@ class Output:
         return self.type == "regression"
 
     @property
+    def is_set(self) -> bool:
+        """Whether any number of the classes may hold at once."""
+        return self.type == "multilabel"
+
+    @property
     def width(self) -> int:
         """Numbers that answer a sample."""
         return 1 if self.is_number else len(self.classes)
@@ -106,15 +121,27 @@ class Output:
         """What is wrong with a cell that is not empty, or ""."""
         if self.is_number:
             return f"{target} is {cell[:40]!r}, expected a finite number" if math.isnan(number(cell)) else ""
-        if cell in self.classes:
+        strange = [name for name in (names(cell) if self.is_set else [cell]) if name not in self.classes]
+        if not strange:
             return ""
         known = ", ".join(self.classes[:SHOWN]) + (" …" if len(self.classes) > SHOWN else "")
-        return f"{target} is {cell[:40]!r}, which is none of its classes ({known or 'none known'})"
+        what = f"holds {strange[0][:40]!r}" if self.is_set else f"is {cell[:40]!r}"
+        return f"{target} {what}, which is none of its classes ({known or 'none known'})"
+
+    def numbered(self, cell: str) -> list[int] | None:
+        """A multilabel cell as 0 or 1 for each class; None where it is empty or holds an unknown name."""
+        found = names(cell) if isinstance(cell, str) else [""]
+        return [int(name in found) for name in self.classes] if set(found) <= set(self.classes) else None
 
 
 def outputs(described: Any) -> dict[str, Output]:
     """Targets out of what `Output.as_json` wrote of each."""
     return {target: Output(body["type"], tuple(body["classes"])) for target, body in described.items()}
+
+
+def names(cell: str) -> list[str]:
+    """The names in a multilabel cell; none in `|`."""
+    return [name for part in cell.split(SEPARATOR) if (name := part.strip())]
 
 
 def number(cell: str) -> float:

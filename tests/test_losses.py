@@ -14,6 +14,7 @@ LOGITS = RNG.normal(0, 2, (9, 4)).astype(np.float32)
 LABELS = RNG.integers(0, 4, 9)
 VALUES = RNG.normal(0, 2, (9, 1)).astype(np.float32)
 TRUTH = RNG.normal(0, 2, 9).astype(np.float32)
+SETS = RNG.integers(0, 2, (9, 4))
 WEIGHTS = np.array([0.5, 2.0, 1.0, 0.25], np.float32)
 LOGGED = log_softmax(LOGITS.astype(np.float64), axis=1)
 RIGHT = LOGGED[np.arange(9), LABELS]
@@ -45,16 +46,29 @@ def test_errors_of_values_are_squared_or_huberised():
     assert found(Target("regression", loss="huber"), VALUES, TRUTH)[0] == pytest.approx(huber(1.0, error).sum(), rel=1e-5)
 
 
+def test_each_of_several_labels_is_judged_by_itself():
+    losses = SETS * np.logaddexp(0, -LOGITS) + (1 - SETS) * np.logaddexp(0, LOGITS)
+    target = Target("multilabel", loss="binary_cross_entropy")
+    assert found(target, LOGITS, SETS) == (pytest.approx(losses.mean(axis=1).sum(), rel=1e-5), 9)
+
+
+CASES = {
+    "classification": (LOGITS, LABELS, UNLABELLED),
+    "multilabel": (LOGITS, SETS, UNLABELLED),
+    "regression": (VALUES, TRUTH, np.nan),
+}
+
+
 @pytest.mark.parametrize(("kind", "loss"), [(kind, loss) for kind, names in LOSSES.items() for loss in names])
 def test_the_unlabelled_teach_nothing_and_none_at_all_gives_a_gradient_of_0(kind, loss):
-    number = kind == "regression"
-    outputs, truth = (VALUES, TRUTH.copy()) if number else (LOGITS, LABELS.copy())
-    truth[2:5] = np.nan if number else UNLABELLED
+    outputs, truth, empty = CASES[kind]
+    truth = truth.copy()
+    truth[2:5] = empty
     kept = np.r_[0:2, 5:9]
     target = Target(kind, loss=loss)
     assert found(target, outputs, truth) == (pytest.approx(found(target, outputs[kept], truth[kept])[0], rel=1e-6), 6)
     parameter = torch.from_numpy(outputs).requires_grad_()
-    nothing, count = total(target, parameter, torch.full((9,), float("nan")) if number else torch.full((9,), UNLABELLED))
+    nothing, count = total(target, parameter, torch.from_numpy(np.full_like(truth, empty)))
     nothing.backward()
     assert (nothing.item(), count.item()) == (0, 0)
     assert (parameter.grad == 0).all()

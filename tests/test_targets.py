@@ -40,14 +40,18 @@ def test_a_metric_in_units_is_taken_once_its_margins_are_said() -> None:
 @pytest.mark.parametrize(
     ("targets", "more", "message"),
     [
-        ({"s": {"type": "regresion"}}, {}, "targets.s.type must be one of classification, regression, got 'regresion'"),
+        (
+            {"s": {"type": "regresion"}},
+            {},
+            "targets.s.type must be one of classification, multilabel, regression, got 'regresion'",
+        ),
         (
             {"s": {"type": "regression", "loss": "focal"}},
             {},
             "targets.s.loss must be one of mse, huber for a regression, got 'fo",
         ),
         ({"s": {"loss": "mse"}}, {}, "targets.s.loss must be one of cross_entropy, focal for a classification, got 'mse'"),
-        ({"s": {"type": "regression", "classes": ["a"]}}, {}, "targets.s.classes is for a classification"),
+        ({"s": {"type": "regression", "classes": ["a"]}}, {}, "targets.s.classes is for classes; a regression has none"),
         ({"s": {"weight": 0}}, {}, "targets.s.weight must be above 0, got 0.0"),
         ({"s": {"label_smoothing": 1.0}}, {}, "targets.s.label_smoothing must be at least 0 and below 1, got 1.0"),
         (
@@ -69,7 +73,7 @@ def test_a_metric_in_units_is_taken_once_its_margins_are_said() -> None:
         (
             {"s": {"type": "regression"}},
             {"train": {"balance": "weights"}},
-            "train.balance is for classes, and every target is a",
+            "train.balance is for classes, and no target is a classification",
         ),
     ],
 )

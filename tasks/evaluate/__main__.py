@@ -3,13 +3,14 @@
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.errors import ContractBroken
-from tasks.evaluate.pictures import draw_confusion, draw_scores, draw_values
+from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_scores, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import new_folder, read_json, write_json
 from tasks.params import load
@@ -26,8 +27,8 @@ from tasks.train.neural import Answers
 def evaluate() -> None:
     """Write data/6_reports/evaluate/: scores.json, predictions.parquet, scores.png and a picture per target.
 
-    A picture is confusion.png, or predicted.png of a regression; of another target than the gate's <target>-confusion.png.
-    The others' scores stand under `others`, empty where fewer than two groups are labelled.
+    A picture is confusion.png, labels.png of several labels or predicted.png of a regression; of another target than the
+    gate's it has the name in front, <target>-confusion.png, and its scores stand under `others`.
 
     Raises:
         NoData: a candidate or features are absent.
@@ -43,26 +44,29 @@ def evaluate() -> None:
         answers, parameters = predicted(test, candidate_folders(tuple(params.modalities), params.fusions))
     sure = Sureness(params.evaluate.bootstrap, params.evaluate.confidence, params.seed)
     complete = np.logical_and.reduce([present(body) for body in test.features.values()])
-    others = {}
+    judged = {name: judged_of(name, output, test, answers, parameters) for name, output in outputs.items()}
     with new_folder(REPORTS / "evaluate") as folder:
-        for name, output in outputs.items():
-            judged = judged_of(name, output, test, answers, parameters)
-            known = labelled(judged.truth)
-            judged, whole = judged.where(known), complete[known]
-            if name == target:
-                scores = report(judged, whole, selected, metric, sure)
-                draw(folder, "", name, judged, selected)
-                draw_scores(folder / "scores.png", scores, selected, metric)
-            elif judged.sizes["groups"] < 2:
-                others[name] = {"metric": METRICS[output.type][0], **judged.sizes, "candidates": {}}
-            else:
-                first = METRICS[output.type][0]
-                others[name] = {"metric": first, **report(judged, whole, selected, first, sure)}
-                draw(folder, f"{name}-", name, judged, selected)
+        known = labelled(judged[target].truth)
+        scores = report(judged[target].where(known), complete[known], selected, metric, sure)
+        draw(folder, "", target, judged[target].where(known), selected)
+        draw_scores(folder / "scores.png", scores, selected, metric)
+        others = {name: other(folder, name, judged[name], complete, selected, sure) for name in outputs if name != target}
         found = {"target": target, "metric": metric, "selected": selected, **scores} | ({"others": others} if others else {})
         write_json(folder / "scores.json", found)
         write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete))
     count(predicted=len(test) * len(answers))
+
+
+def other(
+    folder: Path, target: str, judged: Judged, complete: npt.NDArray[np.bool_], selected: str, sure: Sureness
+) -> dict[str, Any]:
+    """Scores of a target that decides nothing, and its picture; no candidates where fewer than two groups are labelled."""
+    known, metric = labelled(judged.truth), METRICS[judged.output.type][0]
+    judged = judged.where(known)
+    if judged.sizes["groups"] < 2:
+        return {"metric": metric, **judged.sizes, "candidates": {}}
+    draw(folder, f"{target}-", target, judged, selected)
+    return {"metric": metric, **report(judged, complete[known], selected, metric, sure)}
 
 
 def judged_of(
@@ -75,10 +79,13 @@ def judged_of(
 
 def draw(folder: Path, prefix: str, target: str, judged: Judged, selected: str) -> None:
     """Draw what the selected candidate says against the truth."""
+    truth, said = judged.truth, judged.predicted[selected]
     if judged.output.is_number:
-        draw_values(folder / f"{prefix}predicted.png", target, judged.truth, judged.predicted[selected])
+        draw_values(folder / f"{prefix}predicted.png", target, truth, said)
+    elif judged.output.is_set:
+        draw_labels(folder / f"{prefix}labels.png", truth, said, judged.output.classes)
     else:
-        draw_confusion(folder / f"{prefix}confusion.png", judged.truth, judged.predicted[selected], judged.output.classes)
+        draw_confusion(folder / f"{prefix}confusion.png", truth, said, judged.output.classes)
 
 
 def candidate_folders(modalities: tuple[str, ...], fusions: tuple[str, ...]) -> dict[str, Path]:

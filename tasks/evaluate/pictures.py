@@ -34,6 +34,19 @@ def draw_confusion(path: Path, truth: npt.NDArray[np.int64], predicted: npt.NDAr
     _save(figure, path)
 
 
+def draw_labels(path: Path, truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Draw F1 of each of several labels, and in how many samples it is true."""
+    hits, seen = (truth * predicted).sum(axis=0), (truth + predicted).sum(axis=0)
+    names = [f"{name} ({count})" for name, count in zip(classes, truth.sum(axis=0), strict=True)]
+    figure, axes = plt.subplots(figsize=(4.6, 1.2 + 0.3 * len(names)), layout="constrained")
+    axes.barh(range(len(names)), 2 * hits / np.maximum(seen, 1), color=SELECTED, alpha=0.7)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="F1", xlim=(0, 1), title=f"test set, {len(truth)} samples")
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    _save(figure, path)
+
+
 def draw_values(path: Path, target: str, truth: npt.NDArray[np.float64], predicted: npt.NDArray[np.float64]) -> None:
     """Draw predicted against true values, in the target's unit; on the line an answer is right."""
     ends = [min(truth.min(), predicted.min()), max(truth.max(), predicted.max())]

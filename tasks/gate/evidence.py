@@ -35,7 +35,8 @@ class Evidence:
         candidate: float64 [n, width], its answers.
         reigning: the rows of champion.parquet by `who`: sample ids and answers.
         versions: `champion` and `anchor` -> version, None where there is none.
-        constant: the class index that most train samples have, or the mean of their values.
+        constant: what is answered without looking: the class index that most train samples have, 0 or 1 [classes] of several
+            labels, or the mean of the values.
         scores: scores.json.
         expected: ids of the manifest's test samples, sorted.
         found: ids in predictions.parquet, in its order.
@@ -52,7 +53,7 @@ class Evidence:
     candidate: npt.NDArray[np.float64]
     reigning: dict[str, tuple[list[str], npt.NDArray[np.float64]]]
     versions: dict[str, str | None]
-    constant: float
+    constant: npt.NDArray[Any]
     scores: dict[str, Any]
     expected: list[str]
     found: list[str]
@@ -121,9 +122,11 @@ def _of(who: str, champion: pa.Table, read: Any) -> tuple[list[str], npt.NDArray
     return rows["sample_id"].to_pylist(), read(rows)
 
 
-def _constant(train: npt.NDArray[Any]) -> float:
-    """What is best answered without looking: the commonest class, the lowest index among equals, or the mean; 0 without any."""
+def _constant(train: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The commonest class, the lowest index among equals; each label as most have it; or the mean; 0 without any."""
     known = train[labelled(train)]
     if not len(known):
-        return 0
-    return float(known.mean()) if known.dtype.kind == "f" else int(np.bincount(known).argmax())
+        return np.zeros(train.shape[1:], train.dtype)
+    if known.ndim == 2:
+        return np.asarray(known.mean(axis=0) > 0.5, np.int64)
+    return np.asarray(known.mean() if known.dtype.kind == "f" else np.bincount(known).argmax())

@@ -98,6 +98,9 @@ def _labels(rows: Any, answered: Mapping[str, Output], samples: list[str]) -> di
         if output.is_number:
             values = np.array([number(cell) if isinstance(cell, str) else np.nan for cell in cells])
             found[target] = standardised(values, statistics_of(values) if labelled(values).any() else None)
+        elif output.is_set:
+            empty = [UNLABELLED] * output.width
+            found[target] = np.array([output.numbered(cell) or empty for cell in cells], dtype=np.int64)
         else:
             numbers = {name: place for place, name in enumerate(output.classes)}
             found[target] = np.array([numbers.get(cell, UNLABELLED) for cell in cells], dtype=np.int64)

@@ -29,8 +29,8 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
         """Predict each target of each row.
 
         Returns:
-            Per target: `<target>`, the class, and a probability `<target>__<class>` per class; or `<target>`, the value in
-            the unit of metadata.csv. The index is the input's.
+            Per target: `<target>`, the class, and a probability `<target>__<class>` per class; of several labels those that
+            are as likely as not, by `|`; or the value in the unit of metadata.csv. The index is the input's.
         """
         table = pd.DataFrame(model_input)
         raw = {name: _column(table, name, body) for name, body in self.facts["modalities"].items()}
@@ -39,6 +39,8 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
             classes = self.facts["targets"][target]["classes"]
             if self.facts["targets"][target]["type"] == "regression":
                 columns[target] = answer[:, 0]
+            elif self.facts["targets"][target]["type"] == "multilabel":
+                columns[target] = ["|".join(classes[i] for i in (row >= 0.5).nonzero()[0]) or "|" for row in answer]
             else:
                 columns[target] = [classes[best] for best in answer.argmax(axis=1)]
             columns |= {f"{target}__{name}": answer[:, i] for i, name in enumerate(classes)}

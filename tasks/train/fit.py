@@ -72,7 +72,8 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
     network.to(task.device)
     for modality, adapter in zip(network.modalities, network.adapters.values(), strict=True):
         adapter.measure(rows.tokens[modality], rows.mask[modality])  # type: ignore[operator]
-    balance = Balance.of(knobs.balance, {t: known[t] for t in prior}, prior, task.device)
+    one_of = {t: known[t] for t in prior if not task.outputs[t].is_set}
+    balance = Balance.of(knobs.balance, one_of, prior, task.device)
     steps, curve = _descend(name, network, rows, Rows.of(val, task.outputs, statistics, task.device), balance, task)
     network.shift(balance.shift)
     settings: dict[str, Any] = {

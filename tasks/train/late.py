@@ -65,6 +65,10 @@ class Late:
     def _combined(self, target: str, answers: Array, there: Array) -> Array:
         """One target's answers [m, n, width], modalities by name, as one [n, width]."""
         settings = [self.parts[m].card.settings for m in self.card.modalities]
+        if self.card.outputs[target].is_set:
+            prior = _either(np.array([of["prior"][target] for of in settings]))
+            each = _either(answers)
+            return np.stack([_product(each[:, :, i], prior[:, i], there)[:, 0] for i in range(answers.shape[2])], axis=1)
         if target not in self.card.values:
             return _product(answers, np.array([of["prior"][target] for of in settings]), there)
         mean, deviation = (np.array([of["statistics"][target][name] for of in settings]) for name in ("mean", "deviation"))
@@ -106,6 +110,11 @@ def _product(answers: Array, priors: Array, there: Array) -> Array:
     votes = (evidence * weight).sum(axis=0) + (prior * weight).sum(axis=0) / weight.sum(axis=0)
     powers = np.exp(votes - votes.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _either(probabilities: Array) -> Array:
+    """Probabilities [...] as those of yes and no [..., 2]."""
+    return np.stack([probabilities, 1 - probabilities], axis=-1)
 
 
 def _committee(answers: Array, means: Array, deviations: Array, errors: Array, there: Array) -> Array:

@@ -54,6 +54,8 @@ class Logistic:
                 statistics[target] = statistics_of(y)
                 y, v = (standardised(values, statistics[target]) for values in (y, v))
                 trials = [_ridge(X, V, y, v, C) for C in STRENGTHS]
+            elif output.is_set:
+                trials = [_each(X, V, y, v, C) for C in STRENGTHS]
             else:
                 trials = [_trial(X, V, y, v, output.width, C, balance != "none") for C in STRENGTHS]
             best = min(range(len(trials)), key=lambda i: (trials[i]["val_loss"], STRENGTHS[i]))
@@ -182,3 +184,27 @@ def _ridge(fitted: Array, held: Array, y: Array, v: Array, strength: float) -> d
     weight, bias = model.coef_[None].astype(np.float32), np.array([model.intercept_], np.float32)
     loss = np.square(_linear(held[judged], weight, bias)[:, 0] - v[judged]).mean()
     return {"weight": weight, "bias": bias, "val_loss": float(loss), "iterations": 1}
+
+
+def _each(fitted: Array, held: Array, y: Array, v: Array, strength: float) -> dict[str, Any]:
+    """Fit each of several labels [n, classes] by itself; one that is always the same in train is always answered so."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows, judged = labelled(y), labelled(v)
+    weight, bias = np.zeros((y.shape[1], fitted.shape[1]), np.float32), np.full(y.shape[1], NEVER, np.float32)
+    iterations = 0
+    for label, truth in enumerate(y[rows].T):
+        if truth.min() == truth.max():
+            bias[label] = NEVER if truth[0] == 0 else -NEVER
+            continue
+        model = LogisticRegression(C=strength, max_iter=2000, tol=1e-5).fit(fitted[rows], truth)
+        weight[label], bias[label] = model.coef_[0], model.intercept_[0]
+        iterations += int(model.n_iter_[0])
+    said = answer(_linear(held[judged], weight, bias), Output("multilabel"), None)
+    right = np.where(v[judged] == 1, said, 1 - said)
+    return {
+        "weight": weight,
+        "bias": bias,
+        "val_loss": float(-np.log(np.maximum(right, 1e-12)).mean()),
+        "iterations": iterations,
+    }

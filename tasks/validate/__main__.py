@@ -83,8 +83,8 @@ def _manifest(night: Night, rows: Sorted, lost: pd.DataFrame) -> dict[str, Any]:
 
 def _schema(params: Params) -> pa.Schema:
     fields = [("sample_id", TEXT), ("batch", TEXT), ("group", TEXT), ("split", TEXT), ("timestamp", pa.float64())]
-    values = {target for target, body in params.targets.items() if body.type == "regression"}
-    fields += [(target, pa.float64() if target in values else pa.int64()) for target in params.targets]
+    kinds = {"classification": pa.int64(), "multilabel": pa.list_(pa.int8()), "regression": pa.float64()}
+    fields += [(target, kinds[body.type]) for target, body in params.targets.items()]
     return pa.schema(fields + [(f"has_{name}", pa.bool_()) for name in params.modalities])
 
 

@@ -49,6 +49,8 @@ def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
     for target, output in night.outputs.items():
         if output.is_number:
             columns[target] = accepted[target].map(number, na_action="ignore").astype("float64")
+        elif output.is_set:
+            columns[target] = accepted[target].map(output.numbered, na_action="ignore").astype(object)
         else:
             columns[target] = accepted[target].map({name: place for place, name in enumerate(output.classes)}).astype("Int64")
     for name in night.params.modalities:

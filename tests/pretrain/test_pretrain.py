@@ -168,3 +168,17 @@ def test_a_number_is_learned_beside_a_class_and_its_unit_changes_nothing():
         row["size"] = row["size"] and f"{float(row['size']) * 4096 + 8192}"
     fitted(made)
     np.testing.assert_allclose(load_encoder(FOLDER).encode([row["data"] for row in made]).tokens, before, atol=1e-3)
+
+
+def test_several_labels_are_learned_whatever_their_order_in_a_cell():
+    write_params("tabular", epochs=8, width=16)
+    path = Path("params.yaml")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"targets": {"label": {"type": "multilabel"}}}))
+    made = rows("tabular", 120)
+    for row in made:
+        row["label"] = {"high": "big|tall", "low": "|"}[row["label"]]
+    first = fitted(made)
+    card = json.loads((FOLDER / "encoder.json").read_text())
+    assert card["classes"] == {"label": ["big", "tall"]}
+    assert card["curve"][-1] < 0.8 * card["curve"][0]
+    assert fitted([{**row, "label": "|".join(reversed(row["label"].split("|")))} for row in made]) == first

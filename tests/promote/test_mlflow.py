@@ -38,7 +38,7 @@ class Bundle:
         rows = zip(raw["image"], raw["table"])
         known = {(b"png", None): 0.9, (None, b'{"age":"7","sex":null}'): 0.2}
         yes = np.array([known[row] for row in rows])
-        return {"label": np.stack([1 - yes, yes], axis=1), "size": 50 + yes[:, None]}
+        return {"label": np.stack([1 - yes, yes], axis=1), "size": 50 + yes[:, None], "signs": yes[:, None] * [1, 0.6]}
 '''
 FACTS = {
     "modalities": {
@@ -48,6 +48,7 @@ FACTS = {
     "targets": {
         "label": {"type": "classification", "classes": ["no", "yes"]},
         "size": {"type": "regression", "classes": []},
+        "signs": {"type": "multilabel", "classes": ["cough", "fever"]},
     },
 }
 PREDICT = """\
@@ -98,8 +99,9 @@ def test_the_champion_predicts_from_raw_inputs(project: Project, tmp_path: Path,
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     told = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
     assert told == (
-        '{"columns":["label","label__no","label__yes","size"],"index":[0,1,2],'
-        '"data":[["yes",0.1,0.9,50.9],["yes",0.1,0.9,50.9],["no",0.8,0.2,50.2]]}\n'
+        '{"columns":["label","label__no","label__yes","size","signs","signs__cough","signs__fever"],"index":[0,1,2],"data":['
+        '["yes",0.1,0.9,50.9,"cough|fever",0.9,0.54],["yes",0.1,0.9,50.9,"cough|fever",0.9,0.54],'
+        '["no",0.8,0.2,50.2,"|",0.2,0.12]]}\n'
     )
     assert not list(s.home.rglob("*.pkl"))
 

@@ -75,7 +75,7 @@ def test_the_statistics_are_those_of_the_labelled_train_rows():
 
 
 def test_ridge_regression_is_sklearns_on_complete_cases():
-    plant(missing=0.0, numbers=True)
+    plant(missing=0.0, numbers=True, epochs=1)
     train("plain")
     strength = read_json(PLAIN / "logistic/candidate.json")["settings"]["strength"]["size"]
     fitting, test = read_inputs(MODALITIES, "train"), read_inputs(MODALITIES, "test")
@@ -128,7 +128,7 @@ def change(column, values):
 
 
 def test_another_unit_changes_the_answers_by_that_alone():
-    plant(numbers=True, epochs=4)
+    plant(samples=120, numbers=True, epochs=2)
     train("plain")
     test = read_inputs(MODALITIES, "test")
     before = {name: load_candidate(PLAIN / name).predict(test.features)["size"] for name in ("alone-audio", "late", "logistic")}

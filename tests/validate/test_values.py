@@ -5,13 +5,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tasks import splits
 from tasks.errors import ContractBroken
 from tasks.index import read_index
 from tasks.ingest.landing import list_batches
-from tasks.params import load
+from tasks.params import check, load
 from tasks.splits import training_rows
 from tests.validate.nights import PARAMS, failed, judge, land, rows
 
+OPEN = {"targets": {"signs": {"type": "multilabel"}}}
 TARGETS = {"targets": {**PARAMS["targets"], "size": {"type": "regression"}}}
 
 
@@ -71,3 +73,26 @@ def test_one_value_teaches_nothing_and_each_target_needs_labels_of_its_own_to_ju
     assert "labelled in label" not in told
     with pytest.raises(ContractBroken, match=r"train rows hold 1 number\(s\) of 'size' \(3\), at least 2 are needed"):
         training_rows(read_index(), load())
+
+
+def test_several_labels_stand_in_the_manifest_as_0_and_1():
+    def signs(i):
+        return "" if i % 6 == 0 else "|" if i % 6 == 1 else ("cough", "fever|cough", "fever", "fever")[i % 4]
+
+    table = [{**row, "signs": signs(i)} for i, row in enumerate(rows())]
+    table[9]["signs"] = "cough|itch"
+    more = {"targets": {"signs": {"type": "multilabel", "classes": ["cough", "fever"]}}}
+    validation, manifest, quarantine, samples = judge(land("n1", table), more=more)
+    assert validation["success"], failed(validation)
+    (lost,) = quarantine
+    assert lost["reason"] == "signs holds 'itch', which is none of its classes (cough, fever)"
+    assert manifest["targets"] == {"signs": {"type": "multilabel", "classes": ["cough", "fever"]}}
+    found = samples.set_index("sample_id")["signs"]
+    assert [list(found[name]) for name in ("s0001", "s0002", "s0004", "s0005")] == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert found["s0000"] is None
+    assert samples.set_index("sample_id")["split"]["s0000"] == ""  # unlabelled
+    assert splits.outputs(pd.DataFrame({"signs": ["b|a", None, "|", "c|b"]}), check({**PARAMS, **OPEN}))["signs"].classes == (
+        "a",
+        "b",
+        "c",
+    )

@@ -1,11 +1,14 @@
-"""Blocking: the candidate beats always answering the same: the commonest class of the train split, or its mean."""
+"""Blocking: the candidate beats always answering the same: the commonest class or labels of the train split, or its mean."""
 
 import numpy as np
 
 from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row, measured
+from tasks.targets import SEPARATOR
 
 RULES = {
+    "labels": "the lower bound of the gain over always answering what labels most train samples have is at least"
+    " gate.floor_over_prior",
     "class": "the lower bound of the gain over always answering the commonest train class is at least gate.floor_over_prior",
     "value": "the lower bound of the gain over always answering the train split's mean is at least gate.floor_over_prior",
 }
@@ -14,13 +17,22 @@ RULES = {
 def judge(evidence: Evidence) -> Row:
     """Compare the paired gain's lower bound with `gate.floor_over_prior`."""
     needed, output = evidence.gate.floor_over_prior, evidence.output
-    said = f"{evidence.constant:.6g}" if output.is_number else repr(output.classes[int(evidence.constant)])
     mine = evidence.tally(evidence.candidate)
-    prior = evidence.score(np.full(len(evidence.truth), evidence.constant, evidence.truth.dtype))
+    prior = evidence.score(np.broadcast_to(evidence.constant, evidence.truth.shape))
     found = evidence.bounds("floor_over_prior", mine.minus(prior))
     reason = (
-        f"{mine.value:.3f} against {prior.value:.3f} of always answering {said}"
+        f"{mine.value:.3f} against {prior.value:.3f} of always answering {_said(evidence)}"
         f" on {evidence.size}: difference {found.value:+.3f}, lower bound {found.low:+.3f}, needed at least {needed:+.3f}"
     )
-    rule = RULES["value" if output.is_number else "class"]
+    rule = RULES["value" if output.is_number else "labels" if output.is_set else "class"]
     return measured("floor_over_prior", True, rule, found, needed, found.low >= needed, reason)
+
+
+def _said(evidence: Evidence) -> str:
+    """What is always answered, in words."""
+    constant, output = evidence.constant, evidence.output
+    if output.is_number:
+        return f"{float(constant):.6g}"
+    if output.is_set:
+        return repr(SEPARATOR.join(name for name, holds in zip(output.classes, constant, strict=True) if holds) or SEPARATOR)
+    return repr(output.classes[int(constant)])

@@ -27,9 +27,9 @@ def _fault(evidence: Evidence) -> str:
         return f"{len(evidence.ids)} test samples in fewer than 2 groups are labelled in {evidence.target}"
     if not np.isfinite(evidence.candidate).all():
         return f"{int((~np.isfinite(evidence.candidate)).any(axis=1).sum())} predictions hold NaN or infinity"
-    classes = len(evidence.output.classes)
-    if classes and (evidence.truth.min() < 0 or evidence.truth.max() >= classes):
-        return f"labels are outside 0 … {classes - 1}"
+    highest = 1 if evidence.output.is_set else len(evidence.output.classes) - 1
+    if not evidence.output.is_number and (evidence.truth.min() < 0 or evidence.truth.max() > highest):
+        return f"labels are outside 0 … {highest}"
     scores = evidence.scores
     told_of = (scores.get("target"), scores.get("metric"), scores.get("samples"))
     if told_of != (evidence.target, evidence.gate.metric, len(evidence.ids)):
