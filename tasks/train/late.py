@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
 from tasks.features import Features
+from tasks.standard import NAMES
 from tasks.tables import labelled
 from tasks.train.card import Card, are_statistics, read_card
 from tasks.train.inputs import Inputs, present
@@ -15,6 +17,8 @@ from tasks.train.neural import Answers, Neural, complete
 
 Array = npt.NDArray[np.float64]
 SURE = 1e-4  # no modality may rule a class out: the product would let it overrule all others
+TRUST = ("slope", "error")
+LEAST = 1e-12  # a slope of 0 or less, squares of nothing
 EXACT = 1e-2  # of a deviation: no modality's error is taken for smaller, for the same reason
 
 
@@ -25,9 +29,9 @@ class Late:
     modalities are independent given the class. Averaging the probabilities themselves (their sum rule) was tried and
     loses 5 points on av-digits. Neither can represent an interaction of modalities.
 
-    Values are combined by the same rule, each taken for a normal distribution around the answer, as wide as the modality's
-    error on validation data: a mean weighted by inverse variances, less the prior's that all share. Tresp, "A Bayesian
-    Committee Machine", Neural Computation 2000.
+    Values are combined by the same rule, each taken for a normal distribution around the answer: a mean weighted by inverse
+    variances, less the prior's that all share (Tresp, "A Bayesian Committee Machine", Neural Computation 2000). How wide it is,
+    and how far the answer is drawn to the mean first, is measured on validation data: an overfitted modality is too bold.
     """
 
     def __init__(self, card: Card, parts: Mapping[str, Neural]) -> None:
@@ -36,10 +40,10 @@ class Late:
 
     @classmethod
     def of(cls, parts: Sequence[Neural], val: Inputs) -> "Late":
-        """Combine candidates that were fitted alone: nothing is left to fit but the errors of values."""
+        """Combine candidates that were fitted alone: nothing is left to fit but how far values are trusted."""
         by_modality = {part.card.modalities[0]: part for part in parts}
         cards = {m: by_modality[m].card for m in sorted(by_modality)}
-        errors = {m: _errors(part, val.only(m)) for m, part in sorted(by_modality.items())}
+        trust = {m: _trust(part, val.only(m)) for m, part in sorted(by_modality.items())}
         card = Card(
             name="late",
             kind="late",
@@ -49,8 +53,7 @@ class Late:
             parameters=sum(card.parameters for card in cards.values()),
             steps=0,
             curve=[],
-            settings={"parts": {m: card.name for m, card in cards.items()}}
-            | ({"errors": errors} if any(errors.values()) else {}),
+            settings={"parts": {m: card.name for m, card in cards.items()}} | ({"trust": trust} if any(trust.values()) else {}),
         )
         return cls(card, by_modality)
 
@@ -71,9 +74,11 @@ class Late:
             return np.stack([_product(each[:, :, i], prior[:, i], there)[:, 0] for i in range(answers.shape[2])], axis=1)
         if target not in self.card.values:
             return _product(answers, np.array([of["prior"][target] for of in settings]), there)
-        mean, deviation = (np.array([of["statistics"][target][name] for of in settings]) for name in ("mean", "deviation"))
-        error = np.array([self.card.settings["errors"][m][target] for m in self.card.modalities])
-        return _committee(answers, mean, deviation, error, there)
+        mean, deviation = (np.array([of["statistics"][target][name] for of in settings])[:, None] for name in NAMES)
+        slope, error = (
+            np.array([self.card.settings["trust"][m][target][name] for m in self.card.modalities])[:, None] for name in TRUST
+        )
+        return _committee(mean + slope * (answers[:, :, 0] - mean), mean, deviation, error, there)
 
     def save(self, folder: Path) -> None:
         """Write candidate.json, and each part into a folder of its own inside."""
@@ -91,8 +96,10 @@ class Late:
         card = read_card(folder)
         names = {m: f"alone-{m}" for m in card.modalities}  # never a path that the card chooses
         settings = {**card.settings}
-        if card.values and not are_statistics(settings.pop("errors", None), card.modalities, card.values):
-            raise ContractBroken(f"{folder}: the settings of late fusion must hold the errors of {', '.join(card.values)}")
+        if card.values and not _is_trust(settings.pop("trust", None), card):
+            raise ContractBroken(
+                f"{folder}: the settings of late fusion must hold {' and '.join(TRUST)} of {', '.join(card.values)}"
+            )
         if settings != {"parts": names}:
             raise ContractBroken(f"{folder}: the settings of late fusion must name the parts {', '.join(names.values())}")
         parts = {m: Neural.load(folder / name) for m, name in names.items()}
@@ -117,29 +124,40 @@ def _either(probabilities: Array) -> Array:
     return np.stack([probabilities, 1 - probabilities], axis=-1)
 
 
-def _committee(answers: Array, means: Array, deviations: Array, errors: Array, there: Array) -> Array:
-    """Combine values [m, n, 1] over the modalities that are there, [m, n] of 0 and 1; means, deviations and errors are [m].
+def _committee(answers: Array, mean: Array, deviation: Array, error: Array, there: Array) -> Array:
+    """Combine values [m, n] over the modalities that are there, [m, n] of 0 and 1, to [n, 1]; the others are [m, 1].
 
     What a modality knows beyond the prior is its answer's precision less the prior's: none where its error is no smaller.
     """
-    centre = means.mean()  # far from 0, sums of large numbers would leave no digits for their differences
-    prior = 1 / deviations**2
-    precision = 1 / np.clip(errors, EXACT * deviations, deviations) ** 2
-    gain = (precision - prior)[:, None] * there
-    weight = gain + prior[:, None] * there / there.sum(axis=0)
-    told = (precision[:, None] * (answers[:, :, 0] - centre) - (prior * (means - centre))[:, None]) * there
-    shared = (prior * (means - centre))[:, None] * there / there.sum(axis=0)
-    return np.asarray((told + shared).sum(axis=0) / weight.sum(axis=0) + centre)[:, None]
+    centre = mean.mean()  # far from 0, sums of large numbers would leave no digits for their differences
+    prior = 1 / deviation**2
+    precision = 1 / np.clip(error, EXACT * deviation, deviation) ** 2
+    shared = prior * there / there.sum(axis=0)
+    weight = (precision - prior) * there + shared
+    told = (precision * (answers - centre) - prior * (mean - centre)) * there + shared * (mean - centre)
+    return np.asarray(told.sum(axis=0) / weight.sum(axis=0) + centre)[:, None]
 
 
-def _errors(part: Neural, val: Inputs) -> dict[str, float]:
-    """Root of the mean squared error of each value on the validation samples that have the modality, in its unit."""
+def _trust(part: Neural, val: Inputs) -> dict[str, dict[str, float]]:
+    """How far a modality's values are to be trusted, by the validation samples that have it.
+
+    `slope`, in 0 … 1, is what its answers' distance from the mean has to be multiplied with for the smallest squared error;
+    `error` is the root of the mean squared error that is left, in the target's unit.
+    """
     if not part.card.values:
         return {}
     answers, found = part.predict(val.features), {}
     for target in part.card.values:
-        truth = val.labels(target)
+        statistics, truth = part.card.settings["statistics"][target], val.labels(target)
         known = np.intersect1d(val.there, np.flatnonzero(labelled(truth)))
-        error = float(np.sqrt(np.square(answers[target][known, 0] - truth[known]).mean()))
-        found[target] = max(error, EXACT * float(part.card.settings["statistics"][target]["deviation"]))
+        said, true = (values[known] - statistics["mean"] for values in (answers[target][:, 0], truth))
+        slope = float(np.clip((said * true).sum() / max((said**2).sum(), LEAST), LEAST, 1))
+        error = float(np.sqrt(np.square(slope * said - true).mean()))
+        found[target] = {"slope": slope, "error": max(error, EXACT * statistics["deviation"])}
     return found
+
+
+def _is_trust(found: Any, card: Card) -> bool:
+    """Whether a card's settings can be what `_trust` measured; they come from a file."""
+    whole = isinstance(found, dict) and set(found) == set(card.modalities)
+    return whole and all(are_statistics(body, card.values, TRUST) for body in found.values())

@@ -24,6 +24,7 @@ from tasks.targets import Output
 from tasks.train import load_candidate
 from tasks.train.__main__ import train
 from tasks.train.inputs import read_inputs
+from tasks.train.late import _committee
 from tests.planted import plant
 
 MODALITIES = ("audio", "image", "text")
@@ -93,26 +94,39 @@ def test_ridge_regression_is_sklearns_on_complete_cases():
 def test_late_multiplies_normal_distributions_relative_to_the_prior():
     features = read_inputs(MODALITIES, "test").features
     cards = {m: read_json(PLAIN / f"alone-{m}/candidate.json")["settings"]["statistics"]["size"] for m in MODALITIES}
-    errors = read_json(PLAIN / "late/candidate.json")["settings"]["errors"]
+    trust = {m: body["size"] for m, body in read_json(PLAIN / "late/candidate.json")["settings"]["trust"].items()}
     alone = {m: load_candidate(PLAIN / f"alone-{m}").predict(features)["size"][:, 0] for m in MODALITIES}
+    alone = {m: cards[m]["mean"] + trust[m]["slope"] * (alone[m] - cards[m]["mean"]) for m in MODALITIES}
     late = load_candidate(PLAIN / "late").predict(features)["size"][:, 0]
     grid = np.linspace(0, 100, 20001)
     for row in range(0, len(late), 3):
         there = [m for m in MODALITIES if features[m].mask[row].any()]
         prior = {m: norm.logpdf(grid, cards[m]["mean"], cards[m]["deviation"]) for m in there}
         density = np.mean([prior[m] for m in there], axis=0)
-        density += sum(norm.logpdf(grid, alone[m][row], errors[m]["size"]) - prior[m] for m in there)
+        density += sum(norm.logpdf(grid, alone[m][row], trust[m]["error"]) - prior[m] for m in there)
         power = np.exp(density - density.max())
         assert late[row] == pytest.approx((grid * power).sum() / power.sum(), abs=0.01)
 
 
-def test_the_errors_of_late_are_those_on_validation_samples_that_have_the_modality():
+def test_the_trust_of_late_is_the_best_slope_on_validation_samples_that_have_the_modality():
     val = read_inputs(MODALITIES, "val")
     truth = val.labels("size")
-    for m, found in read_json(PLAIN / "late/candidate.json")["settings"]["errors"].items():
+    for m, found in read_json(PLAIN / "late/candidate.json")["settings"]["trust"].items():
         known = labelled(truth) & val.features[m].mask.any(axis=1)
-        answer = load_candidate(PLAIN / f"alone-{m}").predict(val.features)["size"][:, 0]
-        assert found["size"] == pytest.approx(np.sqrt(np.mean((answer - truth)[known] ** 2)))
+        part = load_candidate(PLAIN / f"alone-{m}")
+        mean = part.card.settings["statistics"]["size"]["mean"]
+        said = part.predict(val.features)["size"][known] - mean
+        (best,), residues, *_ = np.linalg.lstsq(said, truth[known] - mean)
+        assert found["size"]["slope"] == pytest.approx(np.clip(best, 1e-12, 1))
+        if best < 1:
+            assert found["size"]["error"] == pytest.approx(np.sqrt(residues[0] / known.sum()))
+
+
+def test_a_modality_that_knows_nothing_has_no_say_in_late():
+    mean, deviation, error = (np.full((2, 1), of) for of in (50.0, 10.0, 4.0))
+    error[1], there = 10.0, np.ones((2, 3))
+    told = np.array([[40.0, 55.0, 70.0], [50.0, 50.0, 50.0]])  # a slope of 0 has drawn the second to the mean
+    np.testing.assert_allclose(_committee(told, mean, deviation, error, there)[:, 0], told[0])
 
 
 def test_a_sample_with_nothing_gets_the_mean():
@@ -189,8 +203,12 @@ def edit(path, change):
         ("mean", lambda card: card["targets"]["size"].update(classes=["a"]), "targets must be names"),
         ("mean", lambda card: card["targets"]["size"].update(type="ranking"), "targets must be names"),
         ("plain/logistic", lambda card: card["settings"]["statistics"].pop("size"), "settings of a logistic regression"),
-        ("plain/late", lambda card: card["settings"]["errors"]["audio"].update(size=0.0), "must hold the errors of size"),
-        ("plain/late", lambda card: card["settings"].pop("errors"), "must hold the errors of size"),
+        (
+            "plain/late",
+            lambda card: card["settings"]["trust"]["audio"]["size"].update(error=0.0),
+            "hold slope and error of size",
+        ),
+        ("plain/late", lambda card: card["settings"].pop("trust"), "must hold slope and error of size"),
     ],
 )
 def test_a_card_without_sound_statistics_is_refused(name, change, says):
