@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from tasks.errors import ContractBroken
+from tasks.errors import ContractBroken, WrongValue
 from tasks.profile import refusing, require_at_least, signed64
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
@@ -24,18 +25,23 @@ class Options:
 
     side_px: int = 32  # every image is resized to side_px x side_px
     channels: Literal[1, 3] = 1  # 1: grey, 3: RGB
+    crop: bool = False  # use the largest square around the centre; otherwise the whole is stretched to a square
+    low: int = 0  # of 16-bit grey pixels: what becomes black …
+    high: int = 65535  # … and what becomes white, e.g. 4095 for a detector of 12 bits
     max_px: int = 16_000_000  # an image with more pixels is refused before it is decoded
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        require_at_least(self, side_px=8, max_px=1)
+        require_at_least(self, side_px=8, max_px=1, low=0)
+        if not self.low < self.high:
+            raise WrongValue(f"option low must be below high, got {self.low} and {self.high}")
 
 
 def decode(data: bytes, options: Options) -> npt.NDArray[np.uint8]:
-    """Decode the first frame, upright, transparent parts on white, 16-bit grey as its upper 8 bits.
+    """Decode the first frame, upright, transparent parts on white; of 16-bit RGB the upper 8 bits.
 
     Returns:
-        uint8 [side_px, side_px, channels], 0 to 255, resized with antialiasing and without keeping the aspect.
+        uint8 [side_px, side_px, channels], 0 to 255, resized with antialiasing; without `crop` the aspect is not kept.
 
     Raises:
         ContractBroken: no such image, a truncated one, one of more than `max_px` pixels (said before it is decoded),
@@ -50,20 +56,35 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.uint8]:
         image.draft(mode, (2 * side, 2 * side))  # a JPEG is decoded near the wanted size: less time, less memory
         image.load()
         upright = ImageOps.exif_transpose(image)
-        small = _plain(upright, mode).resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
+        small = _plain(upright, mode, options).resize(
+            (side, side), Image.Resampling.BILINEAR, box=_box(upright.size, options), reducing_gap=3.0
+        )
     return np.asarray(small, dtype=np.uint8).reshape(side, side, options.channels)
 
 
-def _plain(image: Image.Image, mode: str) -> Image.Image:
+def _box(size: tuple[int, int], options: Options) -> tuple[float, float, float, float]:
+    """What of a picture (width, height) is used: left, top, right, bottom, px."""
+    across, down = [(length - min(size)) / 2 if options.crop else 0.0 for length in size]
+    return across, down, size[0] - across, size[1] - down
+
+
+def _plain(image: Image.Image, mode: str, options: Options) -> Image.Image:
     """Any mode of pixels as 8-bit grey or RGB."""
     if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+        image = Image.fromarray(_levels(options.low, options.high)[np.asarray(image)])
     elif image.mode in {"I", "F"}:
         raise ContractBroken(f"image with 32-bit pixels (mode {image.mode}); 8 or 16 bits per channel are read: convert it")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
+
+
+@lru_cache(maxsize=8)
+def _levels(low: int, high: int) -> npt.NDArray[np.uint8]:
+    """What each 16-bit grey becomes: uint8 [65536]."""
+    shares = (np.arange(2**16) - low) / (high - low)
+    return np.asarray(np.rint(shares.clip(0, 1) * 255), dtype=np.uint8)
 
 
 def measure(array: npt.NDArray[np.uint8], options: Options) -> dict[str, float]:
