@@ -83,6 +83,18 @@ def refusing(what: str) -> Iterator[None]:
         raise ContractBroken(f"not a readable {what}: {text[:200]}") from error
 
 
+def container(data: bytes) -> str | None:
+    """The container of a video, by its first bytes; None when it is none of those that are read.
+
+    Guessing is not left to the library: some formats that it knows name other files.
+    """
+    if data[4:8] == b"ftyp":
+        return "mov"
+    if data.startswith(b"\x1a\x45\xdf\xa3"):
+        return "matroska"
+    return "avi" if data[:4] == b"RIFF" and data[8:12] == b"AVI " else None
+
+
 NPY = b"\x93NUMPY"
 
 

@@ -1,8 +1,9 @@
-"""Sound: WAV, FLAC or Ogg bytes -> float32 [n], mono, -1 to 1."""
+"""Sound: WAV, FLAC, Ogg or MP3 bytes, or the sound track of a video -> float32 [n], mono, -1 to 1."""
 
 import math
 import struct
 import wave
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -11,14 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
-from tasks.profile import refusing, require_at_least, require_positive, signed64
+from tasks.profile import container, refusing, require_at_least, require_positive, signed64
 
-FORMATS = frozenset({"WAV", "WAVEX", "FLAC", "OGG"})
+FORMATS = frozenset({"WAV", "WAVEX", "FLAC", "OGG", "MP3"})
+CODECS = frozenset(
+    {"aac", "alac", "flac", "mp3", "mp3float", "opus", "libopus", "pcm_s16le", "vorbis", "libvorbis"}
+)  # of a track
 MEASURES = ("rms", "peak", "zero_crossings_hz")
 MOST_RATIO = 32  # between a file's rate and the wanted one
 LOUDEST = 2.0**16  # float files may exceed 1; what is far beyond is no sound, and its power would overflow
 PCM = 1  # wFormatTag of plain integers
 UNKNOWN_SIZE = 0xFFFFFFFF
+OGG_PAGE, OGG_LAST = 27, 4  # bytes of a page's header before its table of segments; flag of the last page
 
 
 @dataclass(frozen=True)
@@ -39,25 +44,33 @@ class Options:
 
 
 def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
-    """Decode, mix to mono, cut to `max_s`, resample to `sample_rate_hz`.
+    """Decode, mix to mono, cut to `max_s`, resample to `sample_rate_hz`; of a video, its first sound track up to `max_s`.
 
     Returns:
         float32 [n], n at least 1, full scale -1 to 1 (a float file may exceed it).
 
     Raises:
         ContractBroken: no such sound, one that holds less than its header promises, NaN or infinity, or one beyond
-            `max_values` (said before it is decoded).
+            `max_values` (said before it is decoded); a video without sound, or with another codec than those in CODECS.
     """
-    with refusing("sound (WAV, FLAC or Ogg)"):
-        if data[:4] == b"RIFF":
-            _check_chunks(data)
-        frames, rate = _read_pcm16(data, options) if _is_pcm16(data) else _read_other(data, options)
+    with refusing("sound (WAV, FLAC, Ogg or MP3, or a video's)"):
+        frames, rate = _read(data, options)
     if not np.isfinite(frames).all():
         raise ContractBroken(f"sound with NaN or infinity, first at frame {int(np.argmin(np.isfinite(frames).all(axis=1)))}")
     if float(np.abs(frames).max()) > LOUDEST:
         raise ContractBroken(f"sound with values beyond +-{LOUDEST:.0f}: full scale is 1")
     mono = frames[: max(1, round(options.max_s * rate))].mean(axis=1, dtype=np.float32)
     return _resample(mono, rate, options.sample_rate_hz)
+
+
+def _read(data: bytes, options: Options) -> tuple[npt.NDArray[np.float32], int]:
+    """All frames of a file, of a track those that are used: float32 [n, channels]; and its rate, Hz."""
+    if form := container(data):
+        return _read_track(data, form, options)
+    for begin, check in CHECKS.items():
+        if data.startswith(begin):
+            check(data)
+    return _read_pcm16(data, options) if _is_pcm16(data) else _read_other(data, options)
 
 
 def _check_chunks(data: bytes) -> None:
@@ -76,6 +89,46 @@ def _check_chunks(data: bytes) -> None:
         at += 8 + size + size % 2
     if b"data" not in names:
         raise ContractBroken("WAV without a data chunk")
+
+
+def _check_last_page(data: bytes) -> None:
+    """Look for the mark of the last page of an Ogg file, and for the whole of that page.
+
+    Raises:
+        ContractBroken: the file ends before.
+    """
+    at = data.rfind(b"OggS")
+    header = data[at : at + OGG_PAGE]
+    segments = data[at + OGG_PAGE : at + OGG_PAGE + header[-1]] if len(header) == OGG_PAGE else b""
+    ends = at + OGG_PAGE + len(segments) + sum(segments)
+    if len(header) < OGG_PAGE or not header[5] & OGG_LAST or len(segments) < header[-1] or ends > len(data):
+        raise ContractBroken("truncated Ogg: it ends before a page that is marked as the last one")
+
+
+def _check_tag(data: bytes) -> None:
+    """Compare the length that most encoders write into the first frame of an MP3 with what is there.
+
+    Raises:
+        ContractBroken: less is there.
+    """
+    begin = 0
+    if data.startswith(b"ID3"):  # titles and pictures before the sound, their length in sevens of bits
+        begin = 10 + sum((byte & 127) << 7 * place for place, byte in enumerate(data[9:5:-1]))
+    at = max(data.find(tag, begin, begin + 200) for tag in (b"Xing", b"Info"))
+    if at < 0 or len(data) < at + 16:
+        return
+    flags, first, second = struct.unpack_from(">3I", data, at + 4)  # frames if bit 0, bytes if bit 1
+    promised = (second if flags & 1 else first) if flags & 2 else 0
+    if begin + promised > len(data):
+        raise ContractBroken(f"truncated MP3: its header promises {promised} bytes, {len(data) - begin} are there")
+
+
+CHECKS: Mapping[bytes, Callable[[bytes], None]] = {
+    b"RIFF": _check_chunks,
+    b"OggS": _check_last_page,
+    b"ID3": _check_tag,
+    b"\xff": _check_tag,
+}
 
 
 def _is_pcm16(data: bytes) -> bool:
@@ -106,6 +159,30 @@ def _read_other(data: bytes, options: Options) -> tuple[npt.NDArray[np.float32],
         frames = file.read(dtype="float32", always_2d=True)
     _check_whole(len(frames), promised)
     return frames, rate
+
+
+def _read_track(data: bytes, form: str, options: Options) -> tuple[npt.NDArray[np.float32], int]:
+    import av
+
+    with av.open(BytesIO(data), "r", format=form) as file:
+        if not file.streams.audio:
+            raise ContractBroken("video without a sound track")
+        stream = file.streams.audio[0]
+        context = stream.codec_context
+        if context.name not in CODECS:
+            raise ContractBroken(f"sound track of codec {context.name}; read are {', '.join(sorted(CODECS))}")
+        rate, context.thread_count = context.sample_rate, 1
+        used = max(1, round(options.max_s * rate))
+        _check_size(used, context.channels, rate, options)
+        even, parts, count = av.AudioResampler(format="fltp"), [], 0  # the kind of numbers alone is another one
+        for frame in file.decode(stream):
+            parts += [part.to_ndarray() for part in even.resample(frame)]
+            count += frame.samples
+            if count >= used:
+                break
+    if not parts:
+        raise ContractBroken("sound without a single frame")
+    return np.asarray(np.concatenate(parts, axis=1).T[:used], dtype=np.float32), rate
 
 
 def _check_size(frames: int, channels: int, rate: int, options: Options) -> None:

@@ -11,11 +11,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from tasks.errors import ContractBroken
-from tasks.profile import NPY, coarse_hash, finite32, read_npy, refusing, require_at_least, require_positive
+from tasks.profile import NPY, coarse_hash, container, finite32, read_npy, refusing, require_at_least, require_positive
 
 MEASURES = ("brightness", "contrast", "motion")
 CODECS = frozenset({"av1", "h264", "hevc", "libdav1d", "mjpeg", "mpeg4", "vp8", "vp9"})
 PIXELS: dict[int, Literal["gray", "rgb24"]] = {1: "gray", 3: "rgb24"}
+MOST_PX = 2**32  # that are decoded of a clip: a minute or so
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
 
     Raises:
         ContractBroken: no such clip, one cut off before its first frame, another codec than those in CODECS, frames of
-            more than `max_px` pixels (said before they are decoded), NaN or infinity.
+            more than `max_px` pixels (said before they are decoded) or more than MOST_PX together, NaN or infinity.
     """
     if data.startswith(NPY):
         return _from_npy(read_npy(data, lambda shape: _check_shape(shape, options)), options)
@@ -59,26 +60,14 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
         return np.stack(list(_frames(data, options))).astype(np.float32)
 
 
-def _container(data: bytes) -> str:
-    """The container, by its first bytes. Guessing is not left to the library: some formats it knows name other files.
-
-    Raises:
-        ContractBroken: it is none of those that are read.
-    """
-    if data[4:8] == b"ftyp":
-        return "mov"
-    if data.startswith(b"\x1a\x45\xdf\xa3"):
-        return "matroska"
-    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
-        return "avi"
-    raise ContractBroken("not a readable video (MP4, MOV, WebM, Matroska or AVI)")
-
-
 def _frames(data: bytes, options: Options) -> Iterator[npt.NDArray[np.uint8]]:
     """Each used frame, uint8 [side, side, channels]; the last one stays until the next begins."""
     import av
 
-    with av.open(BytesIO(data), format=_container(data)) as file:
+    form = container(data)
+    if form is None:
+        raise ContractBroken("not a readable video (MP4, MOV, WebM, Matroska or AVI)")
+    with av.open(BytesIO(data), format=form) as file:
         if not file.streams.video:
             raise ContractBroken("video file without moving pictures")
         stream = file.streams.video[0]
@@ -93,11 +82,14 @@ def _frames(data: bytes, options: Options) -> Iterator[npt.NDArray[np.uint8]]:
 def _timed(file: Any, stream: Any, options: Options) -> Iterator[tuple[float, npt.NDArray[np.uint8] | None]]:
     """Frames with the time at which they begin, s from the first one; at last none, with the time at which the clip ends."""
     length = 1 / float(stream.average_rate or 25)
-    begin, seconds = None, 0.0
+    begin, seconds, pixels = None, 0.0, 0
     for number, frame in enumerate(file.decode(stream)):
         if number >= options.max_frames:
             raise ContractBroken(f"video of more than max_frames = {options.max_frames} frames in {options.max_s} s")
         _check_size(frame.height, frame.width, options)  # a stream may grow on the way
+        pixels += frame.height * frame.width
+        if pixels > MOST_PX:
+            raise ContractBroken(f"video of more than {MOST_PX} pixels in {options.max_s} s, all frames together")
         now = frame.time if frame.time is not None else number * length
         begin = now if begin is None else begin
         seconds = now - begin

@@ -4,6 +4,7 @@ import io
 import struct
 import wave
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -31,6 +32,28 @@ def written(values: np.ndarray, form="WAV", subtype=None, rate=RATE) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, values, rate, format=form, subtype=subtype)
     return file.getvalue()
+
+
+def track(values: np.ndarray, container="mp4", codec="aac", rate=16000, pictures=0) -> bytes:
+    """Sound of [n, channels] as a video's track, with so many pictures beside it."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        moving = out.add_stream("mpeg4", rate=10) if pictures else None
+        stream = out.add_stream(codec, rate=rate, layout={1: "mono", 2: "stereo"}[values.shape[1]])
+        if moving is not None:
+            moving.width, moving.height, moving.pix_fmt = 32, 32, "yuv420p"
+            for _ in range(pictures):
+                out.mux(moving.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+            out.mux(moving.encode(None))
+        frame = av.AudioFrame.from_ndarray(values.T.astype(np.float32).copy(), "fltp", stream.layout.name)
+        frame.sample_rate, frame.pts = rate, 0
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def loudest_hz(array: np.ndarray) -> float:
+    return np.argmax(np.abs(np.fft.rfft(array))) * RATE / len(array)
 
 
 def tone(hz: float, seconds=0.5, rate=RATE) -> np.ndarray:
@@ -63,7 +86,39 @@ def test_channels_are_averaged_and_what_is_late_is_cut():
 def test_a_tone_keeps_its_pitch_when_it_is_resampled(rate):
     array = decode(wav(tone(600, rate=rate) * 2**15, rate), Options())
     assert len(array) == pytest.approx(RATE / 2, abs=2)
-    assert np.argmax(np.abs(np.fft.rfft(array))) * RATE / len(array) == pytest.approx(600, abs=3)
+    assert loudest_hz(array) == pytest.approx(600, abs=3)
+
+
+@pytest.mark.parametrize("form", ["OGG", "MP3"])
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_what_loses_a_little_brings_the_tone_back(form, rate):
+    array = decode(written(tone(440, rate=rate), form, rate=rate), Options())
+    assert RATE / 2 - 1 <= len(array) <= RATE * 0.7  # an MP3 is filled up to whole frames
+    assert loudest_hz(array) == pytest.approx(440, abs=3)
+    assert np.abs(array).max() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("mov", "pcm_s16le"), ("webm", "libopus"), ("avi", "mp3")])
+def test_the_sound_track_of_a_video_is_read(container, codec):
+    rate = 48000 if codec == "libopus" else 16000
+    both = np.stack([tone(440, 2.0, rate), np.zeros(2 * rate)], axis=1)
+    array = decode(track(both, container, codec, rate, pictures=10 if container != "webm" else 0), Options(max_s=1.5))
+    assert array.shape == (1.5 * RATE,)
+    assert loudest_hz(array) == pytest.approx(440, abs=3)
+    assert np.abs(array[RATE // 2 :]).max() == pytest.approx(0.25, abs=0.05)  # channels are averaged
+
+
+def test_a_video_without_sound_or_of_another_codec_is_refused():
+    silent = io.BytesIO()
+    with av.open(silent, "w", format="mp4") as out:
+        stream = out.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+        out.mux(stream.encode(None))
+    with pytest.raises(ContractBroken, match="video without a sound track"):
+        decode(silent.getvalue(), Options())
+    with pytest.raises(ContractBroken, match=r"sound track of codec mp2\w*; read are aac, alac"):
+        decode(track(tone(440, rate=16000)[:, None], "matroska", "mp2"), Options())
 
 
 def test_a_truncated_wav_is_refused():
@@ -80,12 +135,13 @@ def test_a_header_that_promises_more_is_refused(size):
         decode(data[:at] + struct.pack("<I", size) + data[at + 4 :], Options())
 
 
-@pytest.mark.parametrize(("form", "subtype"), [("WAV", "FLOAT"), ("FLAC", "PCM_16")])
+@pytest.mark.parametrize(("form", "subtype"), [("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", None)])
 def test_other_truncated_files_are_refused(form, subtype):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE)
     data = written(noise, form, subtype)
-    with pytest.raises(ContractBroken, match=r"truncated|not a readable sound"):
-        decode(data[: len(data) // 2], Options())
+    for share in (0.5, 0.9):
+        with pytest.raises(ContractBroken, match=r"truncated|not a readable sound"):
+            decode(data[: int(len(data) * share)], Options())
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
