@@ -1,4 +1,8 @@
-"""Rows of a table -> 1 token: standardised numbers with a flag where one is missing, categories by one-hot, two layers."""
+"""Rows of a table -> 1 token: standardised numbers with a flag where one is missing, categories by one-hot, two layers.
+
+A time is a number, and a place on each of the circles of day, week and year; a track is the five numbers that the decoder
+makes of it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +19,7 @@ HIDDEN = 64
 CLIP = 8.0  # standard deviations
 DROPPED = 0.05  # share of values hidden in training
 LARGEST = 256  # categories of a column that have a place of their own, the commonest
+PERIODS_S = (86_400.0, 604_800.0, 31_556_952.0)  # day, week, mean year of the Gregorian calendar
 
 
 def token_count(options: Options) -> int:
@@ -23,9 +28,9 @@ def token_count(options: Options) -> int:
 
 
 def fit_facts(arrays: Sequence[npt.NDArray[np.float64]], options: Options) -> dict[str, Any]:
-    """Mean and deviation of each number, the commonest identities of each category; empty cells have no say."""
+    """Mean and deviation of each plain value, the commonest identities of each category; empty cells have no say."""
     table = np.stack(arrays)
-    numbers, categories = table[:, : len(options.numbers)], table[:, len(options.numbers) :]
+    numbers, categories = table[:, : options.plain], table[:, options.plain :]
     means, deviations = [], []
     for column in numbers.T:
         filled = column[~np.isnan(column)]
@@ -41,15 +46,25 @@ def _commonest(column: npt.NDArray[np.float64]) -> list[int]:
 
 
 def prepare(array: npt.NDArray[np.float64], options: Options, facts: Mapping[str, Any]) -> Inputs:
-    """`row` float32 [2 numbers + sum(known + 2)]: values, flags of missing ones, one-hot with places for empty and unknown."""
-    numbers = array[: len(options.numbers)]
+    """`row` float32 [2 x plain + 6 x times + sum(known + 2)].
+
+    Values, flags of missing ones, sine and cosine of each time in each period (0 where it is missing), one-hot of each
+    category with places for empty and unknown.
+    """
+    numbers = array[: options.plain]
     empty = np.isnan(numbers)
     scaled = np.clip((numbers - np.array(facts["mean"])) / np.array(facts["deviation"]), -CLIP, CLIP)
-    parts = [np.where(empty, 0, scaled), empty.astype(float)]
-    for identity, known in zip(array[len(options.numbers) :], facts["known"], strict=True):
+    times = array[len(options.numbers) : len(options.numbers) + len(options.times)]
+    parts = [np.where(empty, 0, scaled), empty.astype(float), np.nan_to_num(_circles(times))]
+    for identity, known in zip(array[options.plain :], facts["known"], strict=True):
         parts.append(_one_hot(float(identity), known))
     row = np.concatenate(parts).astype(np.float32)
     return {"row": row, "mask": np.ones(1, dtype=bool), "time": np.zeros(1, dtype=np.float32)}
+
+
+def _circles(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    angles = 2 * np.pi * times[:, None] / PERIODS_S
+    return np.concatenate([np.sin(angles), np.cos(angles)]).ravel()
 
 
 def _one_hot(identity: float, known: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -80,7 +95,8 @@ class Encoder(nn.Module):
             dropout: share of features hidden in training.
         """
         super().__init__()
-        inside = 2 * len(options.numbers) + sum(len(known) + 2 for known in facts["known"])
+        circles = 2 * len(PERIODS_S) * len(options.times)
+        inside = 2 * options.plain + circles + sum(len(known) + 2 for known in facts["known"])
         self.layers = nn.Sequential(
             nn.Linear(inside, HIDDEN), nn.ReLU(), nn.Dropout(dropout), nn.Linear(HIDDEN, width), nn.ReLU()
         )

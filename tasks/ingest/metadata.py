@@ -106,7 +106,7 @@ def _wanted(params: Params, columns: frozenset[str]) -> Iterator[tuple[str, bool
 def _wanted_of(modality: Modality, columns: frozenset[str]) -> Iterator[tuple[str, bool]]:
     file = f"{modality.name}_file_name"
     if modality.kind == "tabular":
-        for column in (*modality.options.numbers, *modality.options.categories):
+        for column in modality.options.columns:
             yield f"{column} (of modality {modality.name})", column in columns
     elif modality.kind == "text":
         yield f"{modality.name} or {file}", modality.name in columns or file in columns

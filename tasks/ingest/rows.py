@@ -88,7 +88,7 @@ class Rows:
 
 def _table_cells(modality: Modality, row: dict[str, str]) -> Content | None:
     """The modality's cells as canonical JSON {column: text, or null when empty}; None when all are empty."""
-    names = sorted({*modality.options.numbers, *modality.options.categories})
+    names = sorted(modality.options.columns)
     cells = {name: row[name] if row[name].strip() else None for name in names}
     if all(cell is None for cell in cells.values()):
         return None

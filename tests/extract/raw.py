@@ -19,7 +19,7 @@ OPTIONS = {
     "audio": {"max_s": 0.3, "bands": 16},
     "image": {"side_px": 16},
     "pointcloud": {"used_points": 64},
-    "tabular": {"numbers": ["size"], "categories": ["colour"]},
+    "tabular": {"numbers": ["size"], "categories": ["colour"], "times": ["when"], "tracks": ["way"]},
     "text": {"max_chars": 40},
     "timeseries": {"channels": 2, "rate_hz": 50},
     "video": {"side_px": 8, "rate_hz": 5, "max_s": 1.0},
@@ -62,7 +62,10 @@ def timeseries(label: str, rng: np.random.Generator) -> bytes:
 
 def tabular(label: str, rng: np.random.Generator) -> bytes:
     size = None if rng.random() < 0.1 else f"{rng.normal(2 if label == 'high' else 0, 1):.3f}"
-    return json.dumps({"colour": str(rng.choice(["red", "green", "blue"])), "size": size}, sort_keys=True).encode()
+    row = {"colour": str(rng.choice(["red", "green", "blue"])), "size": size}
+    row["when"] = f"2026-11-05T{rng.integers(24):02d}:00:00Z"
+    row["way"] = f"LINESTRING (13 52, 13.{rng.integers(9)} 52)" if rng.random() < 0.9 else None
+    return json.dumps(row, sort_keys=True).encode()
 
 
 def pointcloud(label: str, rng: np.random.Generator) -> bytes:

@@ -68,3 +68,17 @@ def test_gaps_and_unknown_categories_have_places_of_their_own():
         row = tabular.prepare(np.array(cells), options, facts)["row"]
         np.testing.assert_array_equal(row[:4], np.array(numbers, dtype=np.float32))
         assert row[4:].tolist() == [float(place == i) for i in range(4)]
+
+
+def test_a_time_also_stands_on_the_circles_of_day_week_and_year():
+    options = TabularOptions(times=("when",), tracks=("way",))
+    table = [np.array([when, 52.0, 13.0, 1.0, 2.0, 3.0]) for when in (0.0, 21_600.0)]
+    facts = tabular.fit_facts(table, options)
+    row = tabular.prepare(table[1], options, facts)["row"]
+    assert row.shape == (2 * 6 + 6,)
+    assert row[0] == 1  # standardised, as the places are
+    angles = 2 * np.pi * 21_600 / np.array([86_400, 604_800, 365.2425 * 86_400])
+    np.testing.assert_allclose(row[12:], [*np.sin(angles), *np.cos(angles)], atol=1e-6)
+    gap = tabular.prepare(np.array([np.nan, 52.0, 13.0, 1.0, 2.0, 3.0]), options, facts)["row"]
+    assert (gap[0], gap[6]) == (0, 1)
+    assert not gap[12:].any()
