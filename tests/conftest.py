@@ -13,6 +13,7 @@ PROCESSES = (
     "extract/test_brought.py",
     "faults",
     "gc",
+    "profile/test_fuzz.py",
     "promote",
     "reproduce",
     "run",

@@ -1,4 +1,8 @@
-"""Point clouds: .npy, PLY, PCD or LAS bytes -> float32 [n, 3 + fields], in an order of their own."""
+"""Point clouds: .npy, PLY, PCD or LAS bytes -> float32 [n, 3 + fields], in an order of their own.
+
+LAZ and compressed PCD are refused: laspy leaves the one to lazrs or laszip, and neither these nor a reader of the other are
+among the packages of requirements.lock.
+"""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -15,6 +19,7 @@ MEASURES = ("points", "length", "width", "height")
 AXES = ("x", "y", "z")
 LONGEST_HEADER = 65_536  # bytes
 MOST_FIELDS = 64  # of a file's points
+LONGEST_LINE = 64 * MOST_FIELDS  # bytes
 PLY_TYPES = {
     "char": "i1",
     "uchar": "u1",
@@ -152,11 +157,7 @@ def _table(kinds: list[tuple[str, str]], count: int, body: bytes, text: bool, op
     if lacking or len(kinds) > MOST_FIELDS:
         raise ContractBroken(f"point cloud without {', '.join(lacking)}; its columns: {', '.join(names[:MOST_FIELDS])}")
     if text:
-        lines = body.splitlines()[:count]
-        if len(lines) < count:
-            raise ContractBroken(f"truncated point cloud: the header promises {count} points, {len(lines)} are there")
-        chosen = [names.index(name) for name in options.columns]
-        return np.asarray(np.loadtxt(lines, usecols=chosen, ndmin=2, comments=None), dtype=np.float64)
+        return _text_table(body, count, [names.index(name) for name in options.columns])
     record = np.dtype(kinds)
     if len(body) < count * record.itemsize:
         raise ContractBroken(
@@ -164,6 +165,16 @@ def _table(kinds: list[tuple[str, str]], count: int, body: bytes, text: bool, op
         )
     table = np.frombuffer(body, dtype=record, count=count)
     return np.stack([table[name].astype(np.float64) for name in options.columns], axis=1)
+
+
+def _text_table(body: bytes, count: int, chosen: list[int]) -> npt.NDArray[np.float64]:
+    lines = body.split(b"\n", count)[:count]
+    if max(map(len, lines)) > LONGEST_LINE:
+        raise ContractBroken(f"point cloud with a line of more than {LONGEST_LINE} bytes")
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < count:
+        raise ContractBroken(f"truncated point cloud: the header promises {count} points, {len(filled)} are there")
+    return np.asarray(np.loadtxt(filled, usecols=chosen, ndmin=2, comments=None), dtype=np.float64)
 
 
 def _read_las(data: bytes, options: Options) -> npt.NDArray[np.generic]:

@@ -11,6 +11,7 @@ from tasks.profile import NPY, finite32, read_npy, refusing, require_at_least, r
 
 MEASURES = ("steps", "mean", "deviation", "lowest", "highest")
 PARQUET = b"PAR1"
+CELL_BYTES = 64  # of a CSV, in the mean
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ def _read_csv(data: bytes, options: Options) -> npt.NDArray[np.generic]:
     lines = data.count(b"\n") + 1
     if lines > options.max_steps + 2:
         raise ContractBroken(f"CSV of {lines} lines; at most max_steps = {options.max_steps} are read")
+    cells = lines * options.channels  # a line of a million cells would cost gigabytes before it is found wrong
+    if data.count(b",") > cells - lines or len(data) > CELL_BYTES * cells:
+        raise ContractBroken(
+            f"CSV of {data.count(b',')} commas and {len(data)} bytes in {lines} lines;"
+            f" expected channels = {options.channels} cells a line, of at most {CELL_BYTES} bytes"
+        )
     with refusing("CSV of numbers"):
         text = data.decode("utf-8-sig")
         first = text.split("\n", 1)[0]

@@ -1,6 +1,7 @@
 """Volumes: NIfTI, a DICOM series in a zip (or one DICOM file), or .npy bytes -> float32 [side, side, side]."""
 
 import math
+import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -10,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from tasks.errors import ContractBroken, WrongValue
 from tasks.profile import NPY, coarse_hash, finite32, read_npy, refusing, require_at_least, require_positive
 
 MEASURES = ("mean", "deviation")
-GZIP, ZIP, DICOM = b"\x1f\x8b", b"PK\x03\x04", b"DICM"
-HEADER_BYTES = 1 << 20  # of a NIfTI or DICOM file, beside its voxels
+GZIP, ZIP, ENTRY, DICOM = b"\x1f\x8b", b"PK\x03\x04", b"PK\x01\x02", b"DICM"
+DEFLATED = b"1.2.840.10008.1.2.1.99"  # DICOM's transfer syntax that is inflated as a whole
+HEADER_BYTES = 1 << 20  # of a NIfTI file, beside its voxels
+SLICE_BYTES = 1 << 16  # of a DICOM file, beside its pixels
 MOST_SLICES = 4096
 UNEVEN = 0.02  # share by which the distances between slices of one series may differ
 
@@ -78,33 +82,48 @@ def _check_shape(shape: Sequence[int], options: Options) -> None:
 
 
 def _inflated(data: bytes, options: Options) -> bytes:
-    """What a gzip holds, no more of it than such a volume can have; other bytes as they are."""
+    """The NIfTI file in a gzip, no more of it than its own header promises; other bytes as they are."""
     if not data.startswith(GZIP):
         return data
-    most = 8 * options.max_voxels + HEADER_BYTES
-    with refusing("gzip"):
+    with refusing("gzip of NIfTI"):
         stream = zlib.decompressobj(wbits=31)
-        found = stream.decompress(data, most)
+        head = stream.decompress(data, HEADER_BYTES)
+        most = _promised(head, options)[1] + HEADER_BYTES
+        found = head + stream.decompress(stream.unconsumed_tail, max(1, most - len(head)))  # 0 would mean without end
         if stream.unconsumed_tail:
-            raise ContractBroken(f"gzip of more than {most} bytes; at most max_voxels = {options.max_voxels} are read")
+            raise ContractBroken(f"gzip of more than {most} bytes, which is what the NIfTI header in it promises at most")
         if not stream.eof:
             raise ContractBroken("truncated gzip")
         return found
+
+
+def _promised(data: bytes, options: Options) -> tuple[Any, int]:
+    """The class of a NIfTI file, and how many bytes its header promises.
+
+    Raises:
+        ContractBroken: it promises what is not read.
+    """
+    import nibabel
+
+    kind = nibabel.Nifti2Image if data[:4] in {b"\x1c\x02\0\0", b"\0\0\x02\x1c"} else nibabel.Nifti1Image
+    header = kind.header_class.from_fileobj(BytesIO(data[:HEADER_BYTES]))  # it may have a million extensions
+    shape = tuple(int(n) for n in header.get_data_shape())
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    _check_shape(shape, options)
+    if header.get_data_dtype().kind not in "fiu":
+        raise ContractBroken(f"NIfTI of {header.get_data_dtype()}; only plain numbers are read")
+    offset = int(header.get_data_offset())
+    if not 0 <= offset <= HEADER_BYTES:
+        raise ContractBroken(f"NIfTI whose voxels begin at byte {offset}; at most {HEADER_BYTES} bytes may stand before them")
+    return kind, offset + math.prod(shape) * header.get_data_dtype().itemsize
 
 
 def _read_nifti(data: bytes, options: Options) -> Grid:
     import nibabel
 
     with refusing("volume (NIfTI, DICOM or .npy)"):
-        kind = nibabel.Nifti2Image if data[:4] in {b"\x1c\x02\0\0", b"\0\0\x02\x1c"} else nibabel.Nifti1Image
-        header = kind.header_class.from_fileobj(BytesIO(data))
-        shape = tuple(int(n) for n in header.get_data_shape())
-        while len(shape) > 3 and shape[-1] == 1:
-            shape = shape[:-1]
-        _check_shape(shape, options)
-        if header.get_data_dtype().kind not in "fiu":
-            raise ContractBroken(f"NIfTI of {header.get_data_dtype()}; only plain numbers are read")
-        promised = header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize
+        kind, promised = _promised(data, options)
         if len(data) < promised:
             raise ContractBroken(f"truncated NIfTI: its header promises {promised} bytes, {len(data)} are there")
         image = nibabel.as_closest_canonical(kind.from_bytes(data))  # axes right, anterior, superior
@@ -114,9 +133,11 @@ def _read_nifti(data: bytes, options: Options) -> Grid:
 
 def _unzipped(data: bytes, options: Options) -> list[bytes]:
     """The files of a zip, in memory: names are not used, so none can point anywhere."""
+    if data.count(ENTRY) > MOST_SLICES:  # the library would list them all
+        raise ContractBroken(f"zip of more than {MOST_SLICES} files; a series has at most so many slices")
     with refusing("zip of DICOM slices"), zipfile.ZipFile(BytesIO(data)) as packed:
         files = [info for info in packed.infolist() if not info.is_dir()]
-        promised, most = sum(info.file_size for info in files), 4 * options.max_voxels + HEADER_BYTES * max(1, len(files))
+        promised, most = sum(info.file_size for info in files), 4 * options.max_voxels + SLICE_BYTES * max(1, len(files))
         if not 1 <= len(files) <= MOST_SLICES or promised > most:
             raise ContractBroken(
                 f"zip of {len(files)} files, {promised} bytes; a series has 1 to {MOST_SLICES}"
@@ -128,7 +149,10 @@ def _unzipped(data: bytes, options: Options) -> list[bytes]:
 def _read_series(files: list[bytes], options: Options) -> Grid:
     import pydicom
 
-    with refusing("DICOM series"):
+    if any(DEFLATED in file for file in files):
+        raise ContractBroken("deflated DICOM, of which no one knows the size before it is inflated: save it plainly")
+    with refusing("DICOM series"), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)  # a JPEG in it may be larger than the slice
         slices = [pydicom.dcmread(BytesIO(file)) for file in files]
         if len({str(s.get("SeriesInstanceUID")) for s in slices}) > 1:
             raise ContractBroken("DICOM files of several series; a sample is one")
