@@ -67,7 +67,8 @@ def _features_content(features: Features, raw: str, samples: Sequence[str]) -> b
     size = int.from_bytes(content[:8], "little")
     header, body = json.loads(content[8 : 8 + size]), content[8 + size :]
     # Spliced in here, for the library writes metadata in another order each time.
-    about = {"raw": raw, "sample_id": json.dumps(list(samples)), "sha256": hashlib.sha256(body).hexdigest()}
+    ids = json.dumps(list(samples))
+    about = {"raw": raw, "sample_id": ids, "sha256": hashlib.sha256(ids.encode() + body).hexdigest()}
     text = json.dumps({"__metadata__": about, **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return b"".join([len(text).to_bytes(8, "little"), text, body])
