@@ -44,6 +44,15 @@ class Features:
                 raise ContractBroken("features hold NaN or infinity where the mask is on")
 
 
+def joined(parts: Sequence[Features]) -> Features:
+    """Features of consecutive rows as those of all of them."""
+    return Features(
+        np.concatenate([part.tokens for part in parts]),
+        np.concatenate([part.mask for part in parts]),
+        np.concatenate([part.time for part in parts]),
+    )
+
+
 def write_features(path: Path, features: Features, raw: str, samples: Sequence[str]) -> None:
     """Write features as safetensors.
 

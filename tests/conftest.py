@@ -18,6 +18,7 @@ PROCESSES = (
     "reproduce",
     "run",
     "test_checkpoint.py",
+    "test_parallel.py",
     "test_stages.py",
 )
 

@@ -5,10 +5,11 @@ from functools import partial
 
 from tasks import params as parameters
 from tasks.extract import load_encoder
-from tasks.features import check_features, write_features
+from tasks.features import check_features, joined, write_features
 from tasks.files import new_folder
 from tasks.index import partitions, read_index
 from tasks.memo import brought
+from tasks.parallel import parallel
 from tasks.paths import ENCODERS, FEATURES
 from tasks.raw import read_partition
 from tasks.stage import count, enter
@@ -19,7 +20,8 @@ def extract(modality: str) -> None:
     """Write data/4_features/<modality>/: a safetensors file per raw partition, rows in its order.
 
     Each depends on its partition's content and the encoder. Those that were brought are taken as they are
-    (`tasks.memo.brought`), and their raw partitions are not read. One partition at a time is in memory.
+    (`tasks.memo.brought`), and their raw partitions are not read. One partition at a time is in memory; `threads` processes
+    decode and encode its rows, each with one thread, so that their number changes no byte.
 
     Raises:
         NoData: nothing has landed, or there is no encoder.
@@ -28,7 +30,8 @@ def extract(modality: str) -> None:
     params = parameters.load(modality=modality)
     encoder = load_encoder(ENCODERS / modality)
     decoded = taken = 0
-    with new_folder(FEATURES / modality) as folder, steady(params.threads):
+    encode = partial(encoder.encode, device=params.device)
+    with new_folder(FEATURES / modality) as folder, steady(threads=1):
         for _, partition in partitions(read_index(), modality):
             name = f"{partition.stem}.safetensors"
             check = partial(check_features, raw=partition.md5, rows=partition.rows, shape=encoder.shape)
@@ -36,7 +39,7 @@ def extract(modality: str) -> None:
                 taken += partition.rows
                 continue
             table = read_partition(partition)
-            features = encoder.encode(table["data"].to_pylist(), params.device)
+            features = joined(list(parallel(encode, table["data"].to_pylist(), params.threads)))
             write_features(folder / name, features, partition.md5, table["sample_id"].to_pylist())
             print(f"{modality}: {partition.path}: {table.num_rows} samples, tokens {encoder.shape}", flush=True)
             decoded += table.num_rows

@@ -1,5 +1,8 @@
 """The stages profile and extract on a small night."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +39,22 @@ def test_a_night_of_any_kind_goes_through(kind, tmp_path, monkeypatch):
     table = pa.concat_tables(pq.read_table(path) for path in sorted((PROFILES / "thing").iterdir()))
     assert table["ok"].to_pylist() == [True] * 40
     assert read_features(FEATURES / "thing/night-000.safetensors").mask[:, 0].all()
+
+
+@pytest.mark.parametrize("kind", ["audio", "text"])
+def test_as_many_processes_as_one_likes_make_the_same_bytes(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params(kind, epochs=1)
+    write_raw(rows(kind, 150), per_partition=100)
+    pretrain("thing")
+    made = []
+    for threads in (1, 3):
+        params = json.loads(Path("params.yaml").read_text())
+        Path("params.yaml").write_text(json.dumps({**params, "threads": threads}))
+        profile("thing")
+        extract("thing")
+        made.append((folder_digest(PROFILES / "thing"), folder_digest(FEATURES / "thing")))
+    assert made[0] == made[1]
 
 
 def test_profiles_hold_a_row_per_raw_row_and_the_reason(night, capsys):
