@@ -30,7 +30,7 @@ def mel_filters(bands: int, size: int, rate_hz: int) -> npt.NDArray[np.float64]:
     return np.maximum(0, np.minimum((bins_hz - low) / (middle - low), (high - bins_hz) / (high - middle)))
 
 
-def log_mel(sound: npt.NDArray[np.float32], options: Options) -> npt.NDArray[np.float64]:
+def log_mel(sound: npt.NDArray[np.float32], options: Options) -> npt.NDArray[np.float32]:
     """Logarithm of the power in each mel band, a frame every `hop_s`, silence after the sound's end.
 
     Args:
@@ -38,15 +38,27 @@ def log_mel(sound: npt.NDArray[np.float32], options: Options) -> npt.NDArray[np.
         options: rates and lengths.
 
     Returns:
-        float64 [max_s / hop_s rounded up, bands], natural logarithm; frame i is centred on i * hop_s.
+        float32 [max_s / hop_s rounded up, bands], natural logarithm; frame i is centred on i * hop_s.
     """
     steps, window, hop = (_steps(length_s, options) for length_s in (options.max_s, options.window_s, options.hop_s))
-    padded = np.zeros(steps + window, dtype=np.float64)
-    padded[window // 2 : window // 2 + min(len(sound), steps)] = sound[:steps]
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[:steps:hop]
+    padded = torch.zeros(steps + window)
+    padded[window // 2 : window // 2 + min(len(sound), steps)] = torch.from_numpy(sound[:steps])
+    frames = padded.unfold(0, window, hop)[: -(-steps // hop)]
     size = 2 ** (int(np.ceil(np.log2(window))) + 1)  # twice the window: low bands are narrower than a bin otherwise
-    power = np.abs(np.fft.rfft(frames * np.hanning(window + 1)[:-1], size, axis=1)) ** 2
-    return np.asarray(np.log(power @ mel_filters(options.bands, size, options.sample_rate_hz).T + FLOOR))
+    spectra = torch.fft.rfft(frames * _hann(window), size)
+    power = spectra.real.square() + spectra.imag.square()  # [frames, size / 2 + 1]
+    mel = power @ _filters(options.bands, size, options.sample_rate_hz)
+    return np.asarray((mel + FLOOR).log().numpy())
+
+
+@lru_cache(maxsize=8)
+def _hann(window: int) -> Tensor:
+    return torch.from_numpy(np.hanning(window + 1)[:-1].astype(np.float32))
+
+
+@lru_cache(maxsize=8)
+def _filters(bands: int, size: int, rate_hz: int) -> Tensor:
+    return torch.from_numpy(mel_filters(bands, size, rate_hz).T.astype(np.float32).copy())
 
 
 def _used_frames(sound: npt.NDArray[np.float32], options: Options) -> int:
@@ -74,7 +86,7 @@ def fit_facts(arrays: Sequence[npt.NDArray[np.float32]], options: Options) -> di
     """Mean and standard deviation of each band over the frames of the training sounds."""
     sums, squares, count = np.zeros(options.bands), np.zeros(options.bands), 0
     for sound in arrays:
-        mel = log_mel(sound, options)[: _used_frames(sound, options)]
+        mel = log_mel(sound, options)[: _used_frames(sound, options)].astype(np.float64)
         sums, squares, count = sums + mel.sum(axis=0), squares + (mel**2).sum(axis=0), count + len(mel)
     deviation = np.sqrt(np.maximum(squares / count - (sums / count) ** 2, 1e-6))
     return {"mean": (sums / count).tolist(), "deviation": deviation.tolist()}

@@ -4,6 +4,7 @@ A time is a number, and a place on each of the circles of day, week and year; a 
 makes of it.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,7 +73,8 @@ def _one_hot(identity: float, known: Sequence[int]) -> npt.NDArray[np.float64]:
     if np.isnan(identity):
         places[0] = 1
     else:
-        places[2 + list(known).index(int(identity)) if int(identity) in known else 1] = 1
+        at = bisect_left(known, identity)  # `fit_facts` sorted them
+        places[2 + at if at < len(known) and known[at] == identity else 1] = 1
     return places
 
 

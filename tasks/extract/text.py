@@ -5,7 +5,9 @@ Subword Information").
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ PIECES = 128  # per token; what is more is not used
 LENGTHS = (1, 2, 3, 4)
 NOTHING, UNKNOWN = 0, 1  # numbers before those of the vocabulary
 EMBEDDED = 64
+WORDS = 20_000  # whose numbers are remembered, some megabytes
 DROPPED = 0.1  # share of pieces hidden in training
 
 
@@ -44,14 +47,29 @@ def fit_facts(arrays: Sequence[npt.NDArray[np.int32]], options: Options) -> dict
 
 def prepare(array: npt.NDArray[np.int32], options: Options, facts: Mapping[str, Any]) -> Inputs:
     """`pieces` int64 [4, 128]: numbers in the vocabulary, 0 where there is none; no time."""
-    known = {piece: 2 + number for number, piece in enumerate(facts["vocabulary"])}
+    numbered = _numbered(tuple(facts["vocabulary"]))
     words = as_text(array).split()
     count = min(TOKENS, len(words))
     numbers = np.full((TOKENS, PIECES), NOTHING, dtype=np.int64)
-    for token, chunk in enumerate(np.array_split(np.array(words, dtype=object), count)):
-        found = [known.get(piece, UNKNOWN) for piece in pieces(" ".join(chunk))][:PIECES]
+    least, longer = divmod(len(words), count)
+    for token in range(count):  # the first ones have a word more
+        begin = token * least + min(token, longer)
+        chunk = words[begin : begin + least + (token < longer)]
+        found = list(islice(chain.from_iterable(map(numbered, chunk)), PIECES))
         numbers[token, : len(found)] = found
     return {"pieces": numbers, "mask": np.arange(TOKENS) < count, "time": np.zeros(TOKENS, dtype=np.float32)}
+
+
+@lru_cache(maxsize=4)
+def _numbered(vocabulary: tuple[str, ...]) -> Callable[[str], tuple[int, ...]]:
+    """A function that numbers the pieces of a word; it remembers words, since few of them make most of a language."""
+    known = {piece: 2 + number for number, piece in enumerate(vocabulary)}
+
+    @lru_cache(maxsize=WORDS)
+    def numbered(word: str) -> tuple[int, ...]:
+        return tuple(known.get(piece, UNKNOWN) for piece in pieces(word)[:PIECES])
+
+    return numbered
 
 
 def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:

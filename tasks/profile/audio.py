@@ -230,7 +230,8 @@ def near_hash(array: npt.NDArray[np.float32]) -> int | None:
     length = len(array) // 9
     if length < 64 or float(np.abs(array).max()) < 1e-4:
         return None
-    power = np.abs(np.fft.rfft(array[: 9 * length].reshape(9, length) * np.hanning(length), axis=1)) ** 2  # [9, bins]
+    parts = array[: 9 * length].reshape(9, length) * np.hanning(length).astype(np.float32)
+    power = np.abs(np.fft.rfft(parts, 1 << length.bit_length(), axis=1)) ** 2  # [9, bins]; a power of two is fast
     edges = np.geomspace(2, power.shape[1], 10).astype(int)
     bands = np.log(np.add.reduceat(power, edges[:-1], axis=1) + 1e-12)  # [9, 9]
     return signed64((np.diff(np.diff(bands, axis=0), axis=1) > 0).ravel())

@@ -87,7 +87,20 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
     else:
         raise ContractBroken("not a readable point cloud (.npy, PLY, PCD or LAS)")
     cloud = finite32(points, "point cloud", ("point", "column"))
-    return cloud[np.lexsort(cloud.T[::-1])]
+    return cloud[_order(cloud)]
+
+
+def _order(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """That of the columns, the first before the second …: by x and y as one number, by all only where these are alike."""
+    bits = (cloud[:, :2] + np.float32(0)).view(np.int32).astype(np.int64)  # + 0: there are two zeros
+    ranks = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)  # whole numbers in the order of their floats
+    keys = ranks[:, 0] * 2**32 + ranks[:, 1]
+    order = np.argsort(keys)
+    alike = np.diff(keys[order]) == 0
+    places = np.flatnonzero(np.append(alike, False) | np.append(False, alike))
+    tied = order[places]
+    order[places] = tied[np.lexsort(cloud[tied].T[::-1])]
+    return order
 
 
 def _check_shape(shape: tuple[int, ...], options: Options) -> None:

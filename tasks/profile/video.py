@@ -79,7 +79,7 @@ def _frames(data: bytes, options: Options) -> Iterator[npt.NDArray[np.uint8]]:
         yield from _at_rate(_timed(file, stream, options), options)
 
 
-def _timed(file: Any, stream: Any, options: Options) -> Iterator[tuple[float, npt.NDArray[np.uint8] | None]]:
+def _timed(file: Any, stream: Any, options: Options) -> Iterator[tuple[float, Any]]:
     """Frames with the time at which they begin, s from the first one; at last none, with the time at which the clip ends."""
     length = 1 / float(stream.average_rate or 25)
     begin, seconds, pixels = None, 0.0, 0
@@ -93,7 +93,7 @@ def _timed(file: Any, stream: Any, options: Options) -> Iterator[tuple[float, np
         now = frame.time if frame.time is not None else number * length
         begin = now if begin is None else begin
         seconds = now - begin
-        yield seconds, _small(frame, options)
+        yield seconds, frame
         if seconds > options.max_s:
             return
     yield seconds + length, None
@@ -105,14 +105,17 @@ def _small(frame: Any, options: Options) -> npt.NDArray[np.uint8]:
     return np.asarray(made, dtype=np.uint8).reshape(side, side, options.channels)
 
 
-def _at_rate(timed: Iterator[tuple[float, npt.NDArray[np.uint8] | None]], options: Options) -> Iterator[npt.NDArray[np.uint8]]:
-    """What is seen at 0 s, 1 / rate_hz, …: each frame until the next begins."""
-    shown: npt.NDArray[np.uint8] | None = None
-    given = 0
+def _at_rate(timed: Iterator[tuple[float, Any]], options: Options) -> Iterator[npt.NDArray[np.uint8]]:
+    """What is seen at 0 s, 1 / rate_hz, …: each frame until the next begins. Only what is seen is made small."""
+    shown, given = None, 0
     for begin, frame in timed:
+        small = None
         while shown is not None and given < options.most and given / options.rate_hz < begin - 1e-6:
-            yield shown
+            small = _small(shown, options) if small is None else small
+            yield small
             given += 1
+        if given == options.most:
+            return
         shown = frame
     if given == 0:
         raise ContractBroken("video without a single frame that can be decoded")
