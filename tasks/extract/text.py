@@ -7,7 +7,6 @@ Subword Information").
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -55,19 +54,19 @@ def prepare(array: npt.NDArray[np.int32], options: Options, facts: Mapping[str, 
     for token in range(count):  # the first ones have a word more
         begin = token * least + min(token, longer)
         chunk = words[begin : begin + least + (token < longer)]
-        found = list(islice(chain.from_iterable(map(numbered, chunk)), PIECES))
+        found = np.frombuffer(b"".join(map(numbered, chunk)), dtype=np.int64)[:PIECES]
         numbers[token, : len(found)] = found
     return {"pieces": numbers, "mask": np.arange(TOKENS) < count, "time": np.zeros(TOKENS, dtype=np.float32)}
 
 
 @lru_cache(maxsize=4)
-def _numbered(vocabulary: tuple[str, ...]) -> Callable[[str], tuple[int, ...]]:
-    """A function that numbers the pieces of a word; it remembers words, since few of them make most of a language."""
+def _numbered(vocabulary: tuple[str, ...]) -> Callable[[str], bytes]:
+    """A function that numbers the pieces of a word, as int64; it remembers words, since few of them make most of a language."""
     known = {piece: 2 + number for number, piece in enumerate(vocabulary)}
 
     @lru_cache(maxsize=WORDS)
-    def numbered(word: str) -> tuple[int, ...]:
-        return tuple(known.get(piece, UNKNOWN) for piece in pieces(word)[:PIECES])
+    def numbered(word: str) -> bytes:
+        return np.array([known.get(piece, UNKNOWN) for piece in pieces(word)[:PIECES]], dtype=np.int64).tobytes()
 
     return numbered
 

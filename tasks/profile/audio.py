@@ -6,6 +6,7 @@ import wave
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -55,12 +56,14 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
     """
     with refusing("sound (WAV, FLAC, Ogg or MP3, or a video's)"):
         frames, rate = _read(data, options)
-    if not np.isfinite(frames).all():
+    peak = float(np.abs(frames).max())  # NaN, if there is one
+    if not math.isfinite(peak):
         raise ContractBroken(f"sound with NaN or infinity, first at frame {int(np.argmin(np.isfinite(frames).all(axis=1)))}")
-    if float(np.abs(frames).max()) > LOUDEST:
+    if peak > LOUDEST:
         raise ContractBroken(f"sound with values beyond +-{LOUDEST:.0f}: full scale is 1")
-    mono = frames[: max(1, round(options.max_s * rate))].mean(axis=1, dtype=np.float32)
-    return _resample(mono, rate, options.sample_rate_hz)
+    used = frames[: max(1, round(options.max_s * rate))]
+    mono = used[:, 0] if used.shape[1] == 1 else used.mean(axis=1, dtype=np.float32)
+    return _resample(np.ascontiguousarray(mono), rate, options.sample_rate_hz)
 
 
 def _read(data: bytes, options: Options) -> tuple[npt.NDArray[np.float32], int]:
@@ -230,11 +233,16 @@ def near_hash(array: npt.NDArray[np.float32]) -> int | None:
     length = len(array) // 9
     if length < 64 or float(np.abs(array).max()) < 1e-4:
         return None
-    parts = array[: 9 * length].reshape(9, length) * np.hanning(length).astype(np.float32)
+    parts = array[: 9 * length].reshape(9, length) * _window(length)
     power = np.abs(np.fft.rfft(parts, 1 << length.bit_length(), axis=1)) ** 2  # [9, bins]; a power of two is fast
     edges = np.geomspace(2, power.shape[1], 10).astype(int)
     bands = np.log(np.add.reduceat(power, edges[:-1], axis=1) + 1e-12)  # [9, 9]
     return signed64((np.diff(np.diff(bands, axis=0), axis=1) > 0).ravel())
+
+
+@lru_cache(maxsize=8)
+def _window(length: int) -> npt.NDArray[np.float32]:
+    return np.hanning(length).astype(np.float32)
 
 
 def duration_s(array: npt.NDArray[np.float32], options: Options) -> float | None:

@@ -216,7 +216,8 @@ def _read_las(data: bytes, options: Options) -> npt.NDArray[np.generic]:
 
 def measure(array: npt.NDArray[np.float32], options: Options) -> dict[str, float]:
     """Number of points, and their extent along x, y and z, in the file's unit."""
-    extent = np.ptp(array[:, :3].astype(np.float64), axis=0)
+    axes = np.ascontiguousarray(array[:, :3].T)  # along its rows an array is searched several times as fast
+    extent = axes.max(axis=1).astype(np.float64) - axes.min(axis=1)
     return {"points": float(len(array)), "length": float(extent[0]), "width": float(extent[1]), "height": float(extent[2])}
 
 
@@ -227,8 +228,9 @@ def near_hash(array: npt.NDArray[np.float32]) -> int | None:
     """
     if len(array) < 4 * 65 or float(np.ptp(array[:, 2])) == 0:
         return None
-    slices = np.array_split(array[:, 2].astype(np.float64), 65)  # `decode` sorts by x
-    return signed64(np.diff([part.mean() for part in slices]) > 0)
+    begins = np.arange(65) * len(array) // 65  # `decode` sorts by x
+    means = np.add.reduceat(array[:, 2].astype(np.float64), begins) / np.diff([*begins, len(array)])
+    return signed64(np.diff(means) > 0)
 
 
 def duration_s(array: npt.NDArray[np.float32], options: Options) -> float | None:
