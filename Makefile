@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test check reproduce erase gc chaos figures bench-incremental bench-overhead bench-memory scale lock secrets clean
+.PHONY: help install run up test check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -57,6 +57,9 @@ chaos: $(STAMP) ## NIGHTS=20 SEED=0: kill anything, anytime, under real Airflow;
 
 figures: $(STAMP) ## the sample scores for three seeds, measured here
 	@$(BIN)/python -m tests.figures sample
+
+bench-extract: $(STAMP) ## samples a second of profile and extract of every kind, beside what limits them (some five minutes)
+	@$(BIN)/python -m tests.bench.extract
 
 bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 samples, then 100 (some twenty minutes)
 	@$(BIN)/python -m tests.bench.incremental --out tests/bench/incremental.json
