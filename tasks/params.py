@@ -36,6 +36,14 @@ COUNTS = (
     "evaluate.bootstrap",
     "ingest.partition_rows",
 )
+SHARES = (
+    "split.val",
+    "split.test",
+    "validate.quarantine_share",
+    "validate.missing_share",
+    "pretrain.hidden",
+    "train.modality_dropout",
+)
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 RESERVED = frozenset(
     {
@@ -85,7 +93,9 @@ class Validate:
 class Pretrain:
     """How an encoder is fitted on the reference."""
 
-    objective: Literal["supervised"] = "supervised"
+    objective: Literal["supervised", "masked", "contrastive"] = "supervised"  # the others need no labels
+    hidden: float = 0.5  # masked: share of a sample that is hidden
+    temperature: float = 0.2  # contrastive: the lower, the more the nearest of the others count
     epochs: int = 30
     batch: int = 64
     learning_rate: float = 0.01
@@ -278,7 +288,7 @@ def _judging(params: Params, said: Mapping[str, Any]) -> Gate:
 
 def _check_ranges(params: Params) -> None:
     _check_names(params)
-    for where in ("split.val", "split.test", "validate.quarantine_share", "validate.missing_share", "train.modality_dropout"):
+    for where in SHARES:
         share = _get(params, where)
         if not 0 <= share < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 0 and below 1, got {share}")
@@ -288,6 +298,8 @@ def _check_ranges(params: Params) -> None:
     if split.fold is not None and not 0 <= split.fold < split.folds:
         raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
     _check_window(split)
+    if params.pretrain.temperature <= 0:
+        raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")

@@ -122,16 +122,17 @@ def labelled(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
 
 
 def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
-    """What encoders may see: the labelled train rows of these batches, sorted by sample_id, columns as in `read_samples`.
+    """What encoders see: the train rows of these batches, sorted by sample_id, columns as in `read_samples`.
 
-    No other row has a say in it (but for the cuts of a split by time), and no event of another batch: moving the reference
-    folds what has landed since. That is why rows which would be carved out as val stay out even where the table brings its
-    own val; `split.val: 0` lets them in.
+    They are the labelled ones, and where `pretrain.objective` needs no labels the unlabelled ones too. No other row has a say
+    in it (but for the cuts of a split by time, and for a group that is judged, whose unlabelled rows stay out), and no event of
+    another batch: moving the reference folds what has landed since. That is why rows which would be carved out as val stay
+    out even where the table brings its own val; `split.val: 0` lets them in.
 
     Raises:
         ContractBroken: no such row, or labels of one class, numbers of one value only.
     """
-    rows = training_part(fold(landed_rows(batches, params), batches, params).samples, params)
+    rows = encoder_part(fold(landed_rows(batches, params), batches, params).samples, params)
     rows = rows.sort_values("sample_id", ignore_index=True)
     for target, output in outputs(rows, params).items():
         what, found = "class(es)", list(output.classes)
@@ -147,14 +148,42 @@ def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
 
 
 def training_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """The rows of `training_rows` in landed order, out of a table as in `read_samples`, whose index they keep."""
-    rows = labelled(samples, params)
+    """The labelled rows of `training_rows` in landed order, out of a table as in `read_samples`, whose index they keep."""
+    return _train(labelled(samples, params), params)
+
+
+def _train(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
     given = rows["split"].fillna("")
     train = rows[assign(rows, params.split, params.seed) == "train"]
     if (given == "val").any():
         carved = _carved(rows[given == "train"], params.split, params.seed, by_time(rows, params.split))
         train = train.drop(carved.index[carved != "train"], errors="ignore")
     return train.drop_duplicates("sample_id")
+
+
+def encoder_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """What encoders are fitted on: `training_part`, and where `pretrain.objective` needs no labels `unlabelled_part` too."""
+    known = training_part(samples, params)
+    if params.pretrain.objective == "supervised":
+        return known
+    return pd.concat([known, unlabelled_part(samples, params)])
+
+
+def unlabelled_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """The unlabelled rows that would be train if a label came, in landed order; columns and index as in `samples`.
+
+    In a table that is split by time they are those not later than the last labelled train row. A sample or a group that
+    also stands in val or test is left out.
+    """
+    known = labelled(samples, params)
+    train = training_part(samples, params)
+    rows: pd.DataFrame = samples[(samples["refused"] == "") & ~samples.index.isin(known.index)]
+    rows = rows[~rows["sample_id"].isin(known["sample_id"]) & ~groups(rows).isin(groups(known.drop(train.index)))]
+    if by_time(known, params.split):
+        early = rows["timestamp"] <= train["timestamp"].max()
+        rows = rows[early & rows["split"].fillna("").isin(["", "train"])]
+        return rows.drop_duplicates("sample_id")
+    return rows[rows.index.isin(_train(rows.assign(timestamp=np.nan), params).index)]
 
 
 def outputs(training: pd.DataFrame, params: Params) -> dict[str, Output]:

@@ -65,6 +65,9 @@ def test_one_modality_can_be_read_alone() -> None:
         ("modalities.label", {"kind": "text"}, "label cannot be a modality and a target"),
         ("targets", {}, "targets must be a mapping with at least one entry"),
         ("split.val", 0.9, "val . split.test must be below 1"),
+        ("pretrain.objective", "maskd", "pretrain.objective must be one of supervised, masked, contrastive, got 'maskd'"),
+        ("pretrain.hidden", 1.0, "pretrain.hidden must be at least 0 and below 1, got 1.0"),
+        ("pretrain.temperature", 0, "pretrain.temperature must be above 0, got 0"),
         ("split.fold", 5, "split.fold must be 0 … 4, got 5"),
     ],
 )

@@ -167,3 +167,39 @@ def test_refused_and_unlabelled_rows_teach_nothing(tmp_path, monkeypatch):
     rows = splits.training_rows(batch(tmp_path, monkeypatch, samples), params())
     assert set(rows["sample_id"]) <= set(samples["sample_id"][2::3])
     assert splits.outputs(rows, params()) == {"label": Output("classification", ("a", "b"))}
+
+
+def without_labels(samples, **split):
+    """The ids of what encoders are fitted on where no labels are needed."""
+    knobs = {"modalities": {"image": {"kind": "image"}}, "targets": {"label": {}}, "split": split}
+    return splits.encoder_part(samples, check({**knobs, "pretrain": {"objective": "masked"}}))["sample_id"]
+
+
+@pytest.mark.parametrize("split", [lambda i: "", lambda i: ("train", "train", "val", "test")[i // 4 % 4]])
+def test_unlabelled_rows_are_seen_where_they_would_be_train(split):
+    samples = table(split=split)
+    wanted = set(without_labels(samples))  # nothing is unlabelled
+    assert wanted == set(splits.training_part(samples, params())["sample_id"])
+    samples.loc[samples.index // 4 % 3 == 0, "label"] = None  # whole groups
+    assert set(without_labels(samples)) == wanted
+    assert set(splits.encoder_part(samples, params())["sample_id"]) < wanted
+
+
+def test_an_unlabelled_row_of_a_group_that_is_judged_is_not_seen():
+    samples = table(split=lambda i: ("train", "test")[i // 4 % 2])
+    samples.loc[samples.index % 4 == 0, ["label", "split"]] = [None, "train"]  # of each group, those of test too
+    held_out = samples.loc[samples["split"] == "test", "group"]
+    seen = samples[samples["sample_id"].isin(without_labels(samples))]
+    assert not seen["group"].isin(held_out).any()
+    assert seen["label"].isna().any()
+    samples["refused"] = np.where(samples["label"].isna(), "broken", "")
+    assert not set(without_labels(samples)) & set(samples.loc[samples["label"].isna(), "sample_id"])
+
+
+def test_in_time_unlabelled_rows_are_seen_up_to_the_last_labelled_train_row():
+    samples = table(100, group=lambda i: "", timestamp=float)
+    samples.loc[::3, "label"] = None
+    seen = samples.set_index("sample_id").loc[without_labels(samples, val=0.2, test=0.3)]
+    known = splits.training_part(samples, params(val=0.2, test=0.3))
+    last = known["timestamp"].max()
+    assert list(seen["timestamp"]) == [*known["timestamp"], *(t for t in range(0, 100, 3) if t <= last)]

@@ -6,6 +6,7 @@ A file per kind, found by its name. Each has
     fit_facts(arrays, options)        what preparation needs to know of the training samples, as JSON: means, a vocabulary …
     prepare(array, options, facts)    a decoded sample -> arrays of fixed shape; two are `mask` bool [t], `time` float32 [t] (s)
     augment(inputs, generator)        a batch of them, varied for training
+    NOTHING                           where `prepare` gives whole numbers: the lowest, for what is not there
     Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]; `dropout` is the share of
                                       features that is hidden in training
 """

@@ -16,6 +16,7 @@ from tasks.extract.layers import Inputs
 from tasks.profile.pointcloud import Options
 
 OCTANTS = 8
+NOTHING = -1  # the octant of no point
 HIDDEN = 64
 NOISE = 0.02  # of the training clouds' spread, in training
 CLIP = 10.0  # standard deviations
@@ -56,7 +57,7 @@ def prepare(array: npt.NDArray[np.float32], options: Options, facts: Mapping[str
     world = (cloud - np.array(facts["mean"])) / np.array(facts["deviation"])
     points = np.zeros((options.used_points, 6 + len(options.fields)), dtype=np.float32)
     points[: len(cloud)] = np.clip(np.concatenate([around, world], axis=1), -CLIP, CLIP)
-    octant = np.full(options.used_points, -1, dtype=np.int64)
+    octant = np.full(options.used_points, NOTHING, dtype=np.int64)
     octant[: len(cloud)] = (around > 0) @ np.array([4, 2, 1])
     return {
         "points": points,

@@ -1,1 +1,1 @@
-"""Fit the encoders, once, on the reference's training rows: `python -m tasks.pretrain image`."""
+"""Fit the encoders, once, on the reference's training rows, to one of `objectives/`: `python -m tasks.pretrain image`."""

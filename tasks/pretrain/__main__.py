@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from tasks import params as parameters
 from tasks.errors import ContractBroken
@@ -15,22 +16,27 @@ from tasks.files import new_folder
 from tasks.index import Batch, partitions, read_index
 from tasks.params import Modality, Source
 from tasks.paths import ENCODERS, REFERENCE
-from tasks.pretrain.fit import Head, fit
+from tasks.pretrain.fit import fit
+from tasks.pretrain.objectives.batch import Head
 from tasks.profile import kind_module
 from tasks.raw import read_partition
-from tasks.splits import outputs, training_rows
+from tasks.splits import groups, outputs, share, training_rows
 from tasks.stage import count, enter
 from tasks.standard import standardised, statistics_of
 from tasks.steady import steady
 from tasks.tables import UNLABELLED, labelled
 from tasks.targets import Output, number
 
+WATCHED = 0.1  # share of the groups that tell the best epoch of an objective without labels
+FEWEST_WATCHED = 16  # samples; with fewer all teach, for all epochs
+
 
 def pretrain(modality: str) -> None:
     """Write data/5_models/encoders/<modality>/ (see tasks/extract/__init__.py).
 
-    Only the labelled train rows of the reference are seen, in the order of their ids: nothing else changes a byte. With
-    `encoder:` in the modality's params the model named there is brought instead.
+    Only train rows of the reference are seen, the labelled ones or, without labels in the objective, all of them, in the
+    order of their ids: nothing else changes a byte. With `encoder:` in the modality's params the model named there is
+    brought instead.
 
     Raises:
         NoData: nothing has landed.
@@ -45,17 +51,28 @@ def pretrain(modality: str) -> None:
     rows = training_rows(batches, params)
     answered = outputs(rows, params)
     arrays = _arrays(batches, chosen, set(rows["sample_id"]))
-    labels = _labels(rows.set_index("sample_id"), answered, list(arrays))
-    if len(arrays) < 2 or not any(labelled(of).any() for of in labels.values()):
+    rows = rows.set_index("sample_id", drop=False).loc[list(arrays)]
+    labels = _labels(rows, answered)
+    supervised = params.pretrain.objective == "supervised"
+    if len(arrays) < 2 or (supervised and not any(labelled(of).any() for of in labels.values())):
         raise ContractBroken(
-            f"modality {modality}: {len(arrays)} labelled training samples of the reference can be decoded, at least 2 are"
-            " needed: land a batch that holds more, or move the reference"
+            f"modality {modality}: {len(arrays)}{' labelled' if supervised else ''} training samples of the reference can be"
+            " decoded, at least 2 are needed: land a batch that holds more, or move the reference"
         )
     module = network_module(chosen.kind)
     heads = {target: Head(params.targets[target], output.width) for target, output in answered.items()}
     with steady(params.threads):
         fitted = fit(
-            module, chosen.options, list(arrays.values()), labels, heads, params.pretrain, params.seed, modality, params.device
+            module,
+            chosen.options,
+            list(arrays.values()),
+            labels,
+            heads,
+            params.pretrain,
+            params.seed,
+            modality,
+            params.device,
+            None if supervised else _watched(rows, params.seed),
         )
     names = {target: list(output.classes) for target, output in answered.items()}
     card = Card(chosen.kind, asdict(chosen.options), fitted.facts, params.pretrain.width, names, fitted.steps, fitted.curve)
@@ -90,11 +107,11 @@ def _arrays(batches: list[Batch], chosen: Modality, wanted: set[str]) -> dict[st
     return dict(sorted(found.items()))
 
 
-def _labels(rows: Any, answered: Mapping[str, Output], samples: list[str]) -> dict[str, npt.NDArray[Any]]:
-    """Per target each sample's class number, or standardised value; see tasks/losses.py for what is unlabelled or unknown."""
+def _labels(rows: pd.DataFrame, answered: Mapping[str, Output]) -> dict[str, npt.NDArray[Any]]:
+    """Per target each row's class number, or standardised value; see tasks/losses.py for what is unlabelled or unknown."""
     found: dict[str, npt.NDArray[Any]] = {}
     for target, output in answered.items():
-        cells = [rows[target].get(sample) for sample in samples]
+        cells = rows[target].tolist()
         if output.is_number:
             values = np.array([number(cell) if isinstance(cell, str) else np.nan for cell in cells])
             found[target] = standardised(values, statistics_of(values) if labelled(values).any() else None)
@@ -105,6 +122,12 @@ def _labels(rows: Any, answered: Mapping[str, Output], samples: list[str]) -> di
             numbers = {name: place for place, name in enumerate(output.classes)}
             found[target] = np.array([numbers.get(cell, UNLABELLED) for cell in cells], dtype=np.int64)
     return found
+
+
+def _watched(rows: pd.DataFrame, seed: int) -> npt.NDArray[np.bool_] | None:
+    """Which rows tell the best epoch, by a hash of their group: bool [n]; None where they are too few to tell."""
+    watched = np.array([share(seed, "watched", group) < WATCHED for group in groups(rows)], dtype=bool)
+    return watched if watched.sum() >= FEWEST_WATCHED else None
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""The training loop of an encoder: supervised, a fixed number of epochs, no look at anything but training rows.
+"""The training loop of an encoder: no look at anything but training rows.
 
-One-cycle learning rate (Smith and Topin 2017, "Super-Convergence"): a fixed schedule needs no validation set to stop early,
-and none may be looked at here. One that was cut off goes on after the last whole epoch (tasks/checkpoint.py).
+One-cycle learning rate (Smith and Topin 2017, "Super-Convergence"): a fixed schedule needs no validation set to stop early.
+An objective without labels has no classes to tell that it goes on for nothing: there some of the training rows are *watched*
+instead of learned from, the epoch with the best loss on them is kept, and `PATIENCE` epochs without a better one are enough.
+A training that was cut off goes on after the last whole epoch (tasks/checkpoint.py).
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -15,22 +17,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tasks import losses
 from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
 from tasks.params import Pretrain, keyed_seed
-from tasks.targets import Target
+from tasks.pretrain.objectives import OBJECTIVES
+from tasks.pretrain.objectives.batch import Batch, Head
 
 RISING = 0.2  # share of the steps in which the learning rate rises
-Batch = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Head:
-    """What a target asks of an encoder: its loss and weight, and how many numbers answer it."""
-
-    target: Target
-    width: int
+PATIENCE = 5  # epochs
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,36 @@ class Fitted:
     curve: Sequence[float]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Prepared samples, what is known of them, and which teach and which are watched: int64 [learned], int64 [watched]."""
+
+    inputs: Batch
+    targets: Batch
+    learned: Tensor
+    watched: Tensor
+
+    def take(self, chosen: Tensor) -> tuple[Batch, Batch]:
+        """Inputs and targets of some samples, in this order."""
+        inputs, targets = ({key: values[chosen] for key, values in part.items()} for part in (self.inputs, self.targets))
+        return inputs, targets
+
+
+@dataclass
+class Reached:
+    """Where a training stands after an epoch: its own numbers, and the network's best weights so far (none unless watched)."""
+
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    epoch: int = 0
+    since: int = 0  # epochs without a better loss on watched rows
+    best: float = math.inf
+    curve: list[float] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """The numbers alone, as JSON: no best loss yet is None."""
+        return {**{key: value for key, value in vars(self).items() if key != "kept"}, "best": self.best if self.kept else None}
+
+
 def fit(
     module: ModuleType,
     options: Any,
@@ -53,8 +77,9 @@ def fit(
     seed: int,
     name: str,
     device: str = "cpu",
+    watched: npt.NDArray[np.bool_] | None = None,
 ) -> Fitted:
-    """Fit a kind's network to predict all targets from the mean of its tokens.
+    """Fit a kind's network to an objective.
 
     Args:
         module: tasks/extract/<kind>.py.
@@ -66,54 +91,100 @@ def fit(
         seed: of the run.
         name: the modality's; randomness is keyed by it.
         device: where the network runs.
+        watched: bool [n], samples that tell the best epoch; None: all teach, for all epochs.
 
     Raises:
         ContractBroken: the loss became NaN or infinite.
     """
     facts = module.fit_facts(arrays, options)
-    rows = [module.prepare(array, options, facts) for array in arrays]
-    inputs = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
-    targets = {target: torch.from_numpy(numbers) for target, numbers in sorted(labels.items())}
+    rows = _rows(module, options, arrays, facts, labels, watched)
     torch.manual_seed(keyed_seed(seed, "pretrain", name))  # initial weights and dropout
     network = module.Encoder(options, facts, knobs.width, knobs.dropout)
-    made = nn.ModuleDict({target: nn.Linear(knobs.width, head.width) for target, head in sorted(heads.items())})
-    model = nn.ModuleDict({"network": network, "heads": made}).to(device)
+    objective = OBJECTIVES[knobs.objective](module, rows.inputs, heads, knobs)
+    model = nn.ModuleDict({"network": network, "objective": objective}).to(device)
     order = torch.Generator().manual_seed(keyed_seed(seed, "order", name))
-    optimiser, schedule, parts = _optimiser(model, len(arrays), knobs)
+    optimiser, schedule, parts = _optimiser(model, len(rows.learned), knobs)
     training = Training(model, optimiser, order, schedule)
     asked = {target: asdict(head) for target, head in heads.items()}
-    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, inputs, targets, asked))
-    resumed = checkpoint.resume(knobs.epochs)
-    curve: list[float] = resumed[0]["curve"] if resumed else []
-    for epoch in range(len(curve) + 1, knobs.epochs + 1):
-        curve.append(_epoch(module, model, training, inputs, targets, heads, parts))
-        _tell(name, epoch, knobs.epochs, curve[-1])
-        checkpoint.save({"epoch": epoch, "curve": curve})
-    return Fitted(network.eval().cpu(), facts, parts * knobs.epochs, curve)
+    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, vars(rows), asked))
+    reached = Reached()
+    if resumed := checkpoint.resume(knobs.epochs):
+        numbers, kept = resumed
+        reached = Reached(kept, **{**numbers, "best": numbers["best"] if kept else math.inf})
+    while reached.epoch < knobs.epochs and reached.since < PATIENCE:
+        _advance(training, rows, parts, reached, keyed_seed(seed, "watched", name))
+        _tell(name, reached, knobs.epochs)
+        checkpoint.save(reached.facts(), reached.kept)
+    if reached.kept:
+        network.load_state_dict(reached.kept)
+    return Fitted(network.eval().cpu(), facts, parts * reached.epoch, reached.curve)
 
 
-def _epoch(
+def _rows(
     module: ModuleType,
-    model: nn.ModuleDict,
-    training: Training,
-    inputs: Batch,
-    targets: Batch,
-    heads: Mapping[str, Head],
-    parts: int,
-) -> float:
+    options: Any,
+    arrays: Sequence[npt.NDArray[Any]],
+    facts: Mapping[str, Any],
+    labels: Mapping[str, npt.NDArray[Any]],
+    watched: npt.NDArray[np.bool_] | None,
+) -> Rows:
+    prepared = [module.prepare(array, options, facts) for array in arrays]
+    inputs = {key: torch.from_numpy(np.stack([row[key] for row in prepared])) for key in prepared[0]}
+    targets = {target: torch.from_numpy(numbers) for target, numbers in sorted(labels.items())}
+    mask = torch.zeros(len(arrays), dtype=torch.bool) if watched is None else torch.from_numpy(watched)
+    return Rows(inputs, targets, torch.nonzero(~mask).squeeze(1), torch.nonzero(mask).squeeze(1))
+
+
+def _advance(training: Training, rows: Rows, parts: int, reached: Reached, seed: int) -> None:
+    """One epoch further."""
+    reached.curve.append(_epoch(training, rows, parts))
+    reached.epoch += 1
+    if len(rows.watched):
+        loss = _watched_loss(training, rows, parts, seed)
+        reached.since += 1
+        if loss < reached.best:
+            network = training.model["network"]  # type: ignore[index]
+            reached.best, reached.since = loss, 0
+            reached.kept = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
+
+
+def _epoch(training: Training, rows: Rows, parts: int) -> float:
     """One pass over the samples in a new order; returns the mean loss."""
-    count, total = len(next(iter(inputs.values()))), 0.0
-    device = str(next(model.parameters()).device)
-    for chosen in torch.tensor_split(torch.randperm(count, generator=training.order), parts):
-        batch = module.augment({key: values[chosen] for key, values in inputs.items()}, training.order)
-        loss = _loss(model, _to(batch, device), _to({t: v[chosen] for t, v in targets.items()}, device), heads)
+    training.model.train()
+    total = 0.0
+    order = rows.learned[torch.randperm(len(rows.learned), generator=training.order)]
+    for chosen in torch.tensor_split(order, parts):
+        loss = _loss(training.model, *rows.take(chosen), training.order)
         training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         training.optimiser.step()
         if training.schedule:
             training.schedule.step()
         total += loss.item() * len(chosen)
-    return round(total / count, 6)
+    return round(total / len(order), 6)
+
+
+def _watched_loss(training: Training, rows: Rows, parts: int, seed: int) -> float:
+    """Mean loss of the watched samples, of which the same is hidden every time."""
+    training.model.eval()
+    total, generator = 0.0, torch.Generator().manual_seed(seed)
+    pieces = max(1, round(parts * len(rows.watched) / len(rows.learned)))  # of the size of the learned ones
+    with torch.inference_mode():
+        for chosen in torch.tensor_split(rows.watched, pieces):
+            total += _loss(training.model, *rows.take(chosen), generator).item() * len(chosen)
+    return total / len(rows.watched)
+
+
+def _loss(model: nn.Module, inputs: Batch, targets: Batch, generator: torch.Generator) -> Tensor:
+    network, objective = model["network"], model["objective"]  # type: ignore[index]
+    device = next(model.parameters()).device
+    seen, truth = (_to(part, device) for part in objective.draw(inputs, targets, generator))
+    loss: Tensor = objective(network, seen, truth)
+    return loss
+
+
+def _to(tensors: Batch, device: torch.device) -> Batch:
+    return {key: values.to(device) for key, values in tensors.items()}
 
 
 def _optimiser(
@@ -131,34 +202,15 @@ def _optimiser(
     return optimiser, schedule, parts
 
 
-def _to(tensors: Batch, device: str) -> Batch:
-    return {key: values.to(device) for key, values in tensors.items()}
-
-
-def _tell(name: str, epoch: int, epochs: int, loss: float) -> None:
+def _tell(name: str, reached: Reached, epochs: int) -> None:
     """Print about ten lines in all, and stop where there is nothing left to learn from.
 
     Raises:
         ContractBroken: the loss is no finite number.
     """
+    epoch, loss = reached.epoch, reached.curve[-1]
     if not math.isfinite(loss):
         raise ContractBroken(f"modality {name}: the loss of epoch {epoch} is {loss}: lower pretrain.learning_rate")
-    if epoch % max(1, epochs // 10) == 0 or epoch == epochs:
-        print(f"{name}: epoch {epoch} of {epochs}, loss {loss:.3f}", flush=True)
-
-
-def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the tokens whose mask is on: float32 [b, t, d], bool [b, t] -> float32 [b, d]."""
-    there = mask.unsqueeze(-1)
-    return torch.where(there, tokens, 0).sum(1) / there.sum(1).clamp(min=1)
-
-
-def _loss(model: nn.ModuleDict, batch: Batch, targets: Batch, heads: Mapping[str, Head]) -> Tensor:
-    """Mean losses summed over the targets by their weights; a sample counts where it is labelled."""
-    vectors = pooled(model["network"](batch), batch["mask"])
-    whole = vectors.sum() * 0  # a batch without a label has a gradient too: none
-    for target, truth in targets.items():
-        raw = model["heads"][target](vectors)  # type: ignore[index]
-        loss, count = losses.total(heads[target].target, raw, truth)
-        whole = whole + heads[target].target.weight * loss / count.clamp(min=1)
-    return whole
+    if epoch % max(1, epochs // 10) == 0 or epoch == epochs or reached.since == PATIENCE:
+        watched = f", on watched samples at best {reached.best:.3f}" if reached.kept else ""
+        print(f"{name}: epoch {epoch} of {epochs}, loss {loss:.3f}{watched}", flush=True)

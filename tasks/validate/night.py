@@ -92,7 +92,7 @@ def read_night(params: Params) -> Night:
     events = folded.events.assign(
         sample_id=folded.events["sample_id"].where(~folded.events["sample_id"].isin(folded.withdrawn), "")
     )
-    encoder_rows = training.index.intersection(landed.index)
+    encoder_rows = splits.encoder_part(seen.samples, params).index.intersection(landed.index)
     return Night(landed, profiles, outputs, encoder_rows, events, gone.to_dict(), batches, keys, params)
 
 

@@ -14,7 +14,8 @@ from tasks.files import folder_digest
 from tasks.params import KINDS, Pretrain
 from tasks.paths import ENCODERS
 from tasks.pretrain.__main__ import pretrain
-from tasks.pretrain.fit import Head, fit, pooled
+from tasks.pretrain.fit import fit
+from tasks.pretrain.objectives.batch import Head, pooled
 from tasks.tables import UNLABELLED
 from tasks.targets import Target
 from tests.extract.raw import CLASSES, items, rows, write_params, write_raw

@@ -1,0 +1,51 @@
+"""Tell a sample's other view from the views of all other samples."""
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tasks.params import Pretrain
+from tasks.pretrain.objectives.batch import Batch, Head, hidden, pooled
+
+LOST = 0.25  # share of a view that is hidden, beside what the kind's `augment` does
+
+
+class Contrastive(nn.Module):
+    """NT-Xent over the two views of each sample of a batch, on a projection that is thrown away.
+
+    Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
+    The temperature is fixed, as there.
+    """
+
+    def __init__(self, module: ModuleType, inputs: Batch, heads: Mapping[str, Head], knobs: Pretrain) -> None:
+        """Make the projection; see the package for the arguments."""
+        super().__init__()
+        self.vary, self.nothing = module.augment, getattr(module, "NOTHING", 0)
+        self.temperature = knobs.temperature
+        self.project = nn.Sequential(nn.Linear(knobs.width, knobs.width), nn.ReLU(), nn.Linear(knobs.width, knobs.width))
+
+    def draw(self, inputs: Batch, targets: Batch, generator: torch.Generator) -> tuple[Batch, Batch]:
+        """Both views of b samples, one behind the other: [2 b, …]; the truth is their place."""
+        views = [hidden(self.vary(inputs, generator), LOST, self.nothing, generator) for _ in range(2)]
+        return {key: torch.cat([view[key] for view in views]) for key in inputs}, {}
+
+    def forward(self, network: nn.Module, seen: Batch, truth: Batch) -> Tensor:
+        """The loss of a batch."""
+        vectors = functional.normalize(self.project(pooled(network(seen), seen["mask"])), dim=1)
+        return nt_xent(vectors, self.temperature)
+
+
+def nt_xent(vectors: Tensor, temperature: float) -> Tensor:
+    """Mean over all views of the cross-entropy of finding the partner among the others.
+
+    Args:
+        vectors: float32 [2 b, d] of length 1; i and i + b are views of one sample.
+        temperature: what their products are divided by.
+    """
+    count = len(vectors)
+    itself = torch.eye(count, dtype=torch.bool, device=vectors.device)
+    near = (vectors @ vectors.T / temperature).masked_fill(itself, -torch.inf)
+    return functional.cross_entropy(near, torch.arange(count, device=vectors.device).roll(count // 2))

@@ -1,0 +1,36 @@
+"""Predict the targets from the mean of the tokens."""
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from tasks import losses
+from tasks.params import Pretrain
+from tasks.pretrain.objectives.batch import Batch, Head, pooled
+
+
+class Supervised(nn.Module):
+    """Mean losses summed over the targets by their weights; a sample counts where it is labelled."""
+
+    def __init__(self, module: ModuleType, inputs: Batch, heads: Mapping[str, Head], knobs: Pretrain) -> None:
+        """Make a linear head per target; see the package for the arguments."""
+        super().__init__()
+        self.vary = module.augment
+        self.asked = dict(sorted(heads.items()))
+        self.heads = nn.ModuleDict({target: nn.Linear(knobs.width, head.width) for target, head in self.asked.items()})
+
+    def draw(self, inputs: Batch, targets: Batch, generator: torch.Generator) -> tuple[Batch, Batch]:
+        """Varied inputs, and per target what tasks/losses.py takes."""
+        return self.vary(inputs, generator), targets
+
+    def forward(self, network: nn.Module, seen: Batch, truth: Batch) -> Tensor:
+        """The loss of a batch."""
+        vectors = pooled(network(seen), seen["mask"])
+        whole = vectors.sum() * 0  # a batch without a label has a gradient too: none
+        for target, wanted in truth.items():
+            asked = self.asked[target].target
+            loss, count = losses.total(asked, self.heads[target](vectors), wanted)
+            whole = whole + asked.weight * loss / count.clamp(min=1)
+        return whole
