@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
+from tasks.tables import labelled
 
 FEW_GROUPS = 30  # below, percentiles of a bootstrap over groups cover too little (0.79 at 4 groups); Student's t covers
 CELLS = 4_000_000  # drawn at once: memory stays flat
@@ -241,6 +242,19 @@ def standard_error(sums: Tally) -> float:
         raise ContractBroken(f"a standard error needs at least 2 groups of samples, got {groups}: land more, or set `group`")
     left = sums.ratio(sums.by_group.sum(axis=0) - sums.by_group)
     return math.sqrt((groups - 1) / groups * float(((left - left.mean()) ** 2).sum()))
+
+
+def constant(train: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What is answered without looking, from the labels of the train split (see `tasks.tables.truth`).
+
+    The commonest class, the lowest index among equals; each label as most have it; or the mean; 0 without any.
+    """
+    known = train[labelled(train)]
+    if not len(known):
+        return np.zeros(train.shape[1:], train.dtype)
+    if known.ndim == 2:
+        return np.asarray(known.mean(axis=0) > 0.5, np.int64)
+    return np.asarray(known.mean() if known.dtype.kind == "f" else np.bincount(known).argmax())
 
 
 def clipped(bounds: Interval, metric: str) -> Interval:

@@ -10,17 +10,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.errors import ContractBroken
+from tasks.evaluate.alike import alike
+from tasks.evaluate.interaction import interaction
 from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_scores, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import new_folder, read_json, write_json
-from tasks.params import load
+from tasks.measures import constant
+from tasks.params import Params, load
 from tasks.paths import CANDIDATES, REPORTS
 from tasks.stage import count, enter
 from tasks.steady import steady
-from tasks.tables import answer_columns, decided, labelled, write_parquet
+from tasks.tables import answer_columns, decided, labelled, truth, write_parquet
 from tasks.targets import METRICS, Output
 from tasks.train import load_candidate
-from tasks.train.inputs import Inputs, present, read_inputs, read_outputs
+from tasks.train.inputs import Inputs, present, read_inputs, read_outputs, read_samples_of
 from tasks.train.neural import Answers
 
 
@@ -36,7 +39,8 @@ def evaluate() -> None:
     """
     params = load()
     target, metric = params.gate.target, params.gate.metric
-    selected = read_json(REPORTS / "select.json")["selected"]
+    choice = read_json(REPORTS / "select.json")
+    selected = choice["selected"]
     outputs, test = read_outputs(), read_inputs(params.modalities, "test")
     if not labelled(test.labels(target)).any():
         raise ContractBroken(f"no sample of split test is labelled in {target}: raise split.test in params.yaml")
@@ -47,8 +51,12 @@ def evaluate() -> None:
     judged = {name: judged_of(name, output, test, answers, parameters) for name, output in outputs.items()}
     with new_folder(REPORTS / "evaluate") as folder:
         known = labelled(judged[target].truth)
-        scores = report(judged[target].where(known), complete[known], selected, metric, sure)
-        draw(folder, "", target, judged[target].where(known), selected)
+        deciding = judged[target].where(known)
+        scores = report(deciding, complete[known], selected, metric, sure)
+        with steady(params.threads):
+            scores["alike"] = alike(deciding, test.features, np.flatnonzero(known), sure)
+        scores["interaction"] = joined(deciding.where(complete[known]), choice, params, sure)
+        draw(folder, "", target, deciding, selected)
         draw_scores(folder / "scores.png", scores, selected, metric)
         others = {name: other(folder, name, judged[name], complete, selected, sure) for name in outputs if name != target}
         found = {"target": target, "metric": metric, "selected": selected, **scores} | ({"others": others} if others else {})
@@ -79,13 +87,13 @@ def judged_of(
 
 def draw(folder: Path, prefix: str, target: str, judged: Judged, selected: str) -> None:
     """Draw what the selected candidate says against the truth."""
-    truth, said = judged.truth, judged.predicted[selected]
+    true, said = judged.truth, judged.predicted[selected]
     if judged.output.is_number:
-        draw_values(folder / f"{prefix}predicted.png", target, truth, said)
+        draw_values(folder / f"{prefix}predicted.png", target, true, said)
     elif judged.output.is_set:
-        draw_labels(folder / f"{prefix}labels.png", truth, said, judged.output.classes)
+        draw_labels(folder / f"{prefix}labels.png", true, said, judged.output.classes)
     else:
-        draw_confusion(folder / f"{prefix}confusion.png", truth, said, judged.output.classes)
+        draw_confusion(folder / f"{prefix}confusion.png", true, said, judged.output.classes)
 
 
 def candidate_folders(modalities: tuple[str, ...], fusions: tuple[str, ...]) -> dict[str, Path]:
@@ -101,6 +109,14 @@ def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Answers
         candidate = load_candidate(folder)
         answers[name], parameters[name] = candidate.predict(test.features), candidate.card.parameters
     return answers, parameters
+
+
+def joined(cases: Judged, choice: Mapping[str, Any], params: Params, sure: Sureness) -> dict[str, Any] | None:
+    """What fusing makes of these complete cases (see `interaction`), and the objective that the encoders were fitted to."""
+    joint = {name: choice["candidates"][name]["score"] for name in params.fusions}
+    blind = constant(truth(read_samples_of(["train"])[choice["target"]]))
+    found = interaction(cases, joint, blind, choice["metric"], sure)
+    return found and {**found, "objective": params.pretrain.objective}
 
 
 def predictions(test: Inputs, answer: Answers, complete: npt.NDArray[np.bool_]) -> pa.Table:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from tasks.errors import NoData
 from tasks.files import read_json
-from tasks.measures import Interval, Tally, interval, tally
+from tasks.measures import Interval, Tally, constant, interval, tally
 from tasks.params import Gate, Params, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
-from tasks.tables import decided, labelled, read_answer, truth
+from tasks.tables import decided, read_answer, truth
 from tasks.targets import Output, outputs
 
 
@@ -103,7 +103,7 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         candidate=read(judged),
         reigning={who: _of(who, champion, read) for who in ("champion", "anchor")},
         versions={who: registry[who]["version"] for who in ("champion", "anchor")},
-        constant=_constant(truth(manifest.filter(pc.equal(manifest["split"], "train"))[target])),
+        constant=constant(truth(manifest.filter(pc.equal(manifest["split"], "train"))[target])),
         scores=read_json(REPORTS / "evaluate" / "scores.json"),
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),
         found=predictions["sample_id"].to_pylist(),
@@ -120,13 +120,3 @@ def table(path: Any) -> pa.Table:
 def _of(who: str, champion: pa.Table, read: Any) -> tuple[list[str], npt.NDArray[np.float64]]:
     rows = champion.filter(pc.equal(champion["who"], who)).sort_by("sample_id")
     return rows["sample_id"].to_pylist(), read(rows)
-
-
-def _constant(train: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The commonest class, the lowest index among equals; each label as most have it; or the mean; 0 without any."""
-    known = train[labelled(train)]
-    if not len(known):
-        return np.zeros(train.shape[1:], train.dtype)
-    if known.ndim == 2:
-        return np.asarray(known.mean(axis=0) > 0.5, np.int64)
-    return np.asarray(known.mean() if known.dtype.kind == "f" else np.bincount(known).argmax())

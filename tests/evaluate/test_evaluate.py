@@ -61,6 +61,18 @@ def test_scores_and_predictions_are_of_the_test_split():
 
 
 @pytest.mark.usefixtures("night")
+def test_pairs_of_modalities_and_the_best_fusion_are_looked_at():
+    evaluate()
+    scores = read_json(OUT / "scores.json")
+    assert [pair["pair"] for pair in scores["alike"]] == [["audio", "image"], ["audio", "text"], ["image", "text"]]
+    assert max(pair["cka"] for pair in scores["alike"]) < 0.3  # planted: independent, but for the class
+    found, validated = scores["interaction"], read_json(REPORTS / "select.json")["candidates"]
+    assert found["joint"] == max(("concat", "mean"), key=lambda name: validated[name]["score"])
+    assert found["objective"] == "supervised"
+    assert found["over_prior"][found["joint"]]["low"] > 0
+
+
+@pytest.mark.usefixtures("night")
 def test_the_reports_are_the_same_bytes_twice():
     evaluate()
     first = folder_digest(OUT)

@@ -1,6 +1,7 @@
 """The verdict: floors on the first night, the paired bound afterwards, and no promotion on evidence that is not whole."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,17 @@ def table(ids, probabilities, **more):
     return pa.table({"sample_id": ids, **more, **{f"label__{i}": column for i, column in enumerate(probabilities.T)}})
 
 
+def pair(one, other, cka, p=0.002):
+    return {"pair": [one, other], "samples": 80, "cka": cka, "chance": 0.05, "p": p, "errors": 0.3, "errors_p": 0.004}
+
+
+def interaction(alone=0.3, joint=0.4, late=0.0, objective="supervised"):
+    """What evaluate tells of leads over the prior and over late averaging, each with an interval of ± 0.05."""
+    leads = {"over_late": late, "alone-image": alone, "mean": joint}
+    leads = {name: {"value": lead, "low": lead - 0.05, "high": lead + 0.05} for name, lead in leads.items()}
+    return {"joint": "mean", "over_late": leads.pop("over_late"), "over_prior": leads, "objective": objective}
+
+
 class Night:
     """A test set of `n` samples, two to a group, with the share that candidate and reigning models get right."""
 
@@ -52,6 +64,7 @@ class Night:
         }
         self.registry = registry or (LATER if champion is not None else FIRST)
         self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
+        self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
 
     def judge(self):
         reports = Path("data/6_reports")
@@ -66,6 +79,7 @@ class Night:
         write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
         scores = {"target": "label", "metric": "accuracy", "selected": "mean", "samples": len(self.ids), "complete": complete}
+        scores |= {"alike": self.alike, "interaction": self.interaction}
         write_json(reports / "evaluate/scores.json", scores)
         predictions = table(self.ids, self.mine, group=self.groups, label=self.truth)
         write_parquet(reports / "evaluate/predictions.parquet", predictions)
@@ -268,3 +282,47 @@ def test_the_verdict_is_the_same_bytes_when_asked_twice():
     first = Path("data/6_reports/verdict.json").read_bytes()
     night.judge()
     assert Path("data/6_reports/verdict.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("pairs", "verdict", "says"),
+    [
+        ([pair("a", "b", 0.1), pair("a", "c", 0.8)], "fail", "a and c: debiased CKA 0.80 .* errors correlate by .0.30"),
+        ([pair("a", "b", 0.1), pair("a", "c", 0.3)], "pass", "a and c: debiased CKA 0.30"),
+        ([pair("a", "b", 0.8, p=0.2)], "pass", "chance reaches 0.05"),
+        ([], "not applicable", "no two modalities"),
+    ],
+)
+def test_encoders_that_show_the_same_are_warned_of(pairs, verdict, says):
+    night = Night()
+    night.alike = pairs
+    found, rows = night.judge()
+    assert (rows["homogenisation"]["verdict"], found["verdict"]) == (verdict, "promote")
+    assert re.search(says, rows["homogenisation"]["reason"])
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "says"),
+    [
+        (interaction(), "pass", "no interaction is seen"),
+        (interaction(late=0.2), "pass", "they interact"),
+        (
+            interaction(alone=0.01, joint=0.3, late=0.3),
+            "pass",
+            "no modality carries it alone; .*try pretrain.objective: masked",
+        ),
+        (
+            interaction(alone=0.01, joint=0.02),
+            "fail",
+            "nor mean is surely better than chance; .*try pretrain.objective: masked",
+        ),
+        (interaction(alone=0.01, joint=0.02, objective="masked"), "fail", "fitted without labels already"),
+        (None, "not applicable", "no fusion, or too few complete cases"),
+    ],
+)
+def test_a_label_that_no_modality_carries_is_told_of(told, verdict, says):
+    night = Night()
+    night.interaction = told
+    found, rows = night.judge()
+    assert (rows["interaction"]["verdict"], found["verdict"]) == (verdict, "promote")
+    assert re.search(says, rows["interaction"]["reason"])

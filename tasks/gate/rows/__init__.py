@@ -4,7 +4,18 @@ from collections.abc import Callable
 
 from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row
-from tasks.gate.rows import anchor, champion, dominance, floor, floor_over_prior, floor_over_single, samples, whole
+from tasks.gate.rows import (
+    anchor,
+    champion,
+    dominance,
+    floor,
+    floor_over_prior,
+    floor_over_single,
+    homogenisation,
+    interaction,
+    samples,
+    whole,
+)
 
 ROWS: dict[str, Callable[[Evidence], Row]] = {
     "whole": whole.judge,
@@ -14,5 +25,7 @@ ROWS: dict[str, Callable[[Evidence], Row]] = {
     "champion": champion.judge,
     "anchor": anchor.judge,
     "dominance": dominance.judge,
+    "homogenisation": homogenisation.judge,
+    "interaction": interaction.judge,
     "samples": samples.judge,
 }
