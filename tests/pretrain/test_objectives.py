@@ -6,24 +6,22 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from tasks.checkpoint import Checkpoint
 from tasks.errors import ContractBroken
-from tasks.extract import image, load_encoder
+from tasks.extract import load_encoder
 from tasks.files import folder_digest
-from tasks.params import KINDS, Pretrain
+from tasks.params import KINDS
 from tasks.paths import CHECKPOINTS, ENCODERS
 from tasks.pretrain.__main__ import pretrain
-from tasks.pretrain.fit import PATIENCE, fit
+from tasks.pretrain.fit import PATIENCE
 from tasks.pretrain.objectives import OBJECTIVES
-from tasks.pretrain.objectives.batch import hidden, pooled
+from tasks.pretrain.objectives.batch import hidden
 from tasks.pretrain.objectives.contrastive import nt_xent
 from tasks.pretrain.objectives.masked import PREDICTED, cells, counts
-from tasks.profile.image import Options
 from tasks.steady import steady
 from tests.extract.raw import rows, write_params, write_raw
+from tests.pretrain.bars import interaction
 
 FOLDER = ENCODERS / "thing"
 WITHOUT_LABELS = sorted(set(OBJECTIVES) - {"supervised"})
@@ -165,47 +163,9 @@ def test_nt_xent_against_its_formula():
     assert nt_xent(torch.from_numpy(vectors), 0.3).item() == pytest.approx(wanted)
 
 
-def halves(count: int, seed: int) -> tuple[dict[str, list[np.ndarray]], np.ndarray]:
-    """Two pictures each, of an upright or a lying bar somewhere in noise; the label says whether they are alike."""
-    rng = np.random.default_rng(seed)
-    bits = rng.integers(0, 2, (2, count))
-    arrays = {name: [_bar(int(bit), rng) for bit in drawn] for name, drawn in zip(("left", "right"), bits, strict=True)}
-    return arrays, bits[0] ^ bits[1]
-
-
-def _bar(lying: int, rng: np.random.Generator) -> np.ndarray:
-    pixels = rng.normal(90, 40, (16, 16))
-    top, left = rng.integers(1, 7, 2)
-    pixels[top : top + 8, left + 3 : left + 5] += 110
-    pixels = pixels.T if lying else pixels
-    return pixels.clip(0, 255).astype(np.uint8)[..., None]
-
-
-def reached(objective: str) -> float:
-    """Accuracy on new samples of a straight line over frozen encoders' features and their products."""
-    options = Options(side_px=16)
-    (train, truth), (test, wanted) = halves(400, 0), halves(400, 1)
-    knobs = Pretrain(objective=objective, epochs=10, width=16)
-    vectors: list[list[np.ndarray]] = [[], []]
-    for name in train:
-        result = fit(image, options, train[name], {"label": truth}, {"label": 2}, knobs, 0, name)
-        for part, arrays in enumerate((train[name], test[name])):
-            prepared = [image.prepare(array, options, result.facts) for array in arrays]
-            inputs = {key: torch.from_numpy(np.stack([row[key] for row in prepared])) for key in prepared[0]}
-            with torch.inference_mode():
-                vectors[part].append(pooled(result.network(inputs), inputs["mask"]).numpy())
-    scalers = [StandardScaler().fit(found) for found in vectors[0]]
-    fitted, held = (_products(*(s.transform(x) for s, x in zip(scalers, part, strict=True))) for part in vectors)
-    return float(LogisticRegression(C=0.01, max_iter=1000).fit(fitted, truth).score(held, wanted))
-
-
-def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return np.concatenate([left, right, (left[:, :, None] * right[:, None]).reshape(len(left), -1)], axis=1)
-
-
 def test_features_without_labels_show_an_interaction_that_supervised_ones_do_not():
     with steady(1):
-        found = {objective: reached(objective) for objective in OBJECTIVES}
+        found = {objective: interaction(objective) for objective in OBJECTIVES}
     assert found["supervised"] < 0.7
     assert found["masked"] > 0.75
     assert found["contrastive"] > 0.9
