@@ -122,8 +122,12 @@ def test_targets_that_are_no_classes_are_compared_within_what_is_alike(kind):
         output = Output(kind, ("a", "b", "c"))
     night.judged = Judged(truth, judged.groups, said, judged.parameters, output)
     found, wanted = night.pairs(), Night(shared=0.9).pairs()
-    assert found["audio-image"]["cka"] > 0.8
+    assert found["audio-image"]["cka"] > 0.5
+    assert found["audio-image"]["p"] <= 0.01
     assert found["audio-image"]["errors"] > 0.5
     assert found["audio-text"]["samples"] == 300
-    if kind == "multilabel":
-        assert found == wanted
+    if kind == "multilabel":  # the sets stand for the classes
+        for pair, body in wanted.items():
+            assert {key: found[pair][key] for key in ("cka", "errors")} == pytest.approx(
+                {key: body[key] for key in ("cka", "errors")}
+            )

@@ -10,8 +10,9 @@ from sklearn.preprocessing import StandardScaler
 from tasks.extract import image
 from tasks.params import Pretrain
 from tasks.pretrain.fit import fit
-from tasks.pretrain.objectives.batch import pooled
+from tasks.pretrain.objectives.batch import Head, pooled
 from tasks.profile.image import Options
+from tasks.targets import read_target
 
 SAMPLES = 400
 SMALL, LARGE = {"epochs": 10, "width": 16}, {"epochs": 20, "width": 64}
@@ -46,9 +47,9 @@ def encoder(
     **knobs: int,
 ) -> Encode:
     """Fit an encoder; returns what gives the mean tokens of pictures, standardised over `arrays`, float64 [n, width]."""
-    classes = {"label": int(truth.max()) + 1}
+    heads = {"label": Head(read_target("label", {}), int(truth.max()) + 1)}
     fitted = fit(
-        image, OPTIONS, arrays, {"label": truth}, classes, Pretrain(objective=objective, **knobs), seed, name, watched=watched
+        image, OPTIONS, arrays, {"label": truth}, heads, Pretrain(objective=objective, **knobs), seed, name, watched=watched
     )
 
     def mean_tokens(pictures: list[np.ndarray]) -> np.ndarray:
