@@ -33,15 +33,21 @@ def prepare(to: Path, recipe: Path, landing: str) -> None:
     for name in ("tasks", "requirements.lock"):
         (to / name).symlink_to(ROOT / name)
     shutil.copy(recipe, to / "params.yaml")
+    params = bring(to, landing)
+    shutil.copy(ROOT / "data/registry.json", to / "data/registry.json")
+    for modality in params.modalities:
+        stage(to, "profile", modality)
+
+
+def bring(to: Path, landing: str) -> parameters.Params:
+    """Ingest what landed into a project: the first batch is the reference, and nothing reigns."""
     params = parameters.load(to / "params.yaml")
     batches = [ingest(landed, params, to / "data/1_raw").batch for landed in list_batches(landing)]
     write_index(batches, to / "data/1_raw.json")
     write_index(batches[:1], to / "data/reference.json")
     (to / "data/champion").mkdir()
     (to / "data/anchor").mkdir()
-    shutil.copy(ROOT / "data/registry.json", to / "data/registry.json")
-    for modality in params.modalities:
-        stage(to, "profile", modality)
+    return params
 
 
 def stage(project: Path, *words: str) -> None:
@@ -183,8 +189,8 @@ def main() -> None:
 
 def sample(to: Path) -> str:
     """The default sample's first night."""
-    generate = ROOT / "data/recipes/digits/generate.py"
-    subprocess.run([sys.executable, str(generate), "--night", "1", "--to", str(to)], check=True)
+    generate = [sys.executable, "-m", "data.recipes.digits.generate", "--night", "1", "--to", str(to)]
+    subprocess.run(generate, cwd=ROOT, check=True)
     return str(to)
 
 

@@ -129,7 +129,7 @@ def test_the_registry_answers_to_gto_dvc_and_mlflow(clone: Clone, tmp_path: Path
 @pytest.fixture(scope="module")
 def up(clone: Clone) -> Iterator[Rest]:
     """`make up`, where the sample's next night waits."""
-    recipe = [sys.executable, "data/recipes/digits/generate.py", "--night", "2", "--to", "data/0_landing"]
+    recipe = [sys.executable, "-m", "data.recipes.digits.generate", "--night", "2", "--to", "data/0_landing"]
     subprocess.run(recipe, cwd=clone.folder, check=True, capture_output=True)
     log = clone.folder.parent / "up.log"
     with log.open("w") as said:

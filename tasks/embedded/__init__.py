@@ -2,7 +2,8 @@
 
 preflight     what must be true before anything starts
 deploy        the checkout's commit in central and in `deployed/`, which is what Airflow reads
-sample        the next night of the default sample, when the landing folder holds nothing else
+recipe        a clean project of its own for one of data/recipes/
+sample        the next night of a recipe, by default of the sample, when the landing folder holds nothing else
 guard         a process that ends all it started, and what they started, when its owner is gone
 group         the owner's side of it
 environment   what Airflow's processes see: settings, and secrets that are made once

@@ -1,4 +1,4 @@
-"""Airflow on this machine: `python -m tasks.embedded run` or `up`."""
+"""Airflow on this machine: `python -m tasks.embedded run` or `up`; with `--recipe diagnosis` in a project of its own."""
 
 import argparse
 import signal
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from tasks.embedded.recipe import enter
+from tasks.embedded.sample import SAMPLE
 from tasks.errors import TasksError
 
 INTERRUPTED = 130  # as a shell says it
@@ -15,11 +17,12 @@ def main() -> int:
     """Do what the command line asks for; whatever was started has ended when this returns."""
     parser = argparse.ArgumentParser(prog="python -m tasks.embedded", description=__doc__)
     parser.add_argument("what", choices=["run", "up"], help="run: one night. up: stay until Ctrl-C")
-    what = parser.parse_args().what
+    parser.add_argument("--recipe", help="a folder of data/recipes: work in a clean project of its own")
+    asked = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        return _do(what)
+        return _do(asked.what, asked.recipe)
     except TasksError as mistake:
         print(f"nightloom: {mistake}", file=sys.stderr, flush=True)
         return 2
@@ -28,14 +31,17 @@ def main() -> int:
         return INTERRUPTED
 
 
-def _do(what: str) -> int:
+def _do(what: str, recipe: str | None) -> int:
+    root = enter(Path.cwd(), recipe) if recipe else Path.cwd()
+    if recipe:
+        print(f"project: {root}", flush=True)
     if what == "run":
         from tasks.embedded.night import run
 
-        return run(Path.cwd())
+        return run(root, recipe or SAMPLE)
     from tasks.embedded.up import up
 
-    return up(Path.cwd())
+    return up(root)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

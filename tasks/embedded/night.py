@@ -10,7 +10,7 @@ from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.follow import OVER, failures, follow
 from tasks.embedded.group import Group
 from tasks.embedded.rest import Rest, Unreachable
-from tasks.embedded.sample import land_next
+from tasks.embedded.sample import SAMPLE, land_next
 from tasks.embedded.summary import Night, look_further, render
 from tasks.params import Ingest
 from tasks.run.settings import Settings, settings
@@ -24,11 +24,12 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def run(root: Path) -> int:
+def run(root: Path, recipe: str = SAMPLE) -> int:
     """Do one night.
 
     Args:
         root: the checkout.
+        recipe: whose next night lands.
 
     Returns:
         The exit code: 0 when the run succeeded, or there was nothing new.
@@ -41,7 +42,7 @@ def run(root: Path) -> int:
     with preflight.only_one(s.home, "make run"):
         port, mlflow_port = preflight.port("NIGHTLOOM_PORT"), preflight.named_port("NIGHTLOOM_MLFLOW_PORT")
         prepare(root, s)
-        say(land_next(root, commit, s))
+        say(land_next(root, commit, s, recipe))
         with Group(environment.environment(s, root, port), cwd=s.home / "deployed") as group:
             rest = start(group, s, port, ("api-server", "scheduler", "dag-processor"))
             night = one_night(group, rest, s)

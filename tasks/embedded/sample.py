@@ -1,4 +1,4 @@
-"""The next night of the default sample, where nothing else has landed."""
+"""The next night of a recipe, by default of the sample, where nothing else has landed."""
 
 import json
 import re
@@ -10,34 +10,37 @@ from typing import Any
 
 import yaml
 
-from tasks.errors import TasksError
+from tasks.embedded.recipe import RECIPES
+from tasks.errors import NoData, TasksError
 from tasks.params import Ingest
 from tasks.run.git import GitFailed, git
 from tasks.run.settings import Settings
 
-RECIPE = "data/recipes/digits/generate.py"
+SAMPLE = "digits"  # the recipe that the repository's own params.yaml reads
 NIGHT = re.compile(r"night-\d+")
 KINDS = {"audio": "audio", "image": "image", "text": "text"}  # modalities of the sample
 TARGETS = {"label"}
 
 
-def land_next(root: Path, commit: str, s: Settings) -> str:
-    """Land the next night of the sample, if the landing folder is the sample's alone and nothing waits in it.
+def land_next(root: Path, commit: str, s: Settings, recipe: str = SAMPLE) -> str:
+    """Land the next night of a recipe, if the landing folder is the recipe's alone and nothing waits in it.
 
     Args:
         root: the checkout.
         commit: the commit that will run.
         s: where central is.
+        recipe: a folder of data/recipes; the sample lands only where params.yaml reads it.
 
     Returns:
         What was done, or why nothing was, in one line.
 
     Raises:
+        NoData: the recipe makes no data, and no landing zone is named.
         TasksError: the recipe failed; the message holds its last line.
     """
     params = yaml.safe_load(git("show", f"{commit}:params.yaml", cwd=root)) or {}
     landing = landing_of(params)
-    if s.landing or landing != Ingest.landing or not reads_sample(params):
+    if s.landing or landing != Ingest.landing or (recipe == SAMPLE and not reads_sample(params)):
         return f"landing zone: {s.landing or landing}"
     there = [] if not (root / landing).is_dir() else [p.name for p in (root / landing).iterdir() if p.name[0] != "."]
     if not all(NIGHT.fullmatch(name) for name in there):
@@ -45,7 +48,7 @@ def land_next(root: Path, commit: str, s: Settings) -> str:
     waiting = sorted(set(there) - ingested(s))
     if waiting:
         return f"sample: {', '.join(waiting)} waits in {landing}"
-    return f"sample: {_generate(root, landing)}"
+    return f"sample: {_generate(root, landing, recipe)}"
 
 
 def landing_of(params: Mapping[str, Any]) -> str:
@@ -71,9 +74,14 @@ def ingested(s: Settings) -> set[str]:
     return {entry["name"] for entry in ledger["batches"]}
 
 
-def _generate(root: Path, landing: str) -> str:
-    command = [sys.executable, RECIPE, "--night", "next", "--to", landing]
+def _generate(root: Path, landing: str, recipe: str) -> str:
+    script = RECIPES / recipe / "generate.py"
+    if not (root / script).is_file():
+        here = f"NIGHTLOOM_LANDING=/path/to/batches make run RECIPE={recipe}"
+        raise NoData(f"recipe {recipe} makes no data of its own: say where yours is, `{here}`")
+    module = ".".join(script.with_suffix("").parts)
+    command = [sys.executable, "-m", module, "--night", "next", "--to", landing]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise TasksError(f"the sample's recipe {RECIPE} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        raise TasksError(f"the recipe {script} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return done.stdout.strip()

@@ -100,8 +100,8 @@ def build(folder: Path, port: int) -> House:
 
 
 def _land(landing: Path) -> None:
-    recipe = ROOT / "data/recipes/digits/generate.py"
-    subprocess.run([sys.executable, recipe, "--night", "1", "--to", landing], check=True, stdout=subprocess.DEVNULL)
+    recipe = [sys.executable, "-m", "data.recipes.digits.generate", "--night", "1", "--to", landing]
+    subprocess.run(recipe, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     table = landing / "night-1" / "metadata.csv"
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))[:SAMPLES]

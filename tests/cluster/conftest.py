@@ -75,8 +75,8 @@ def indented(text: str) -> str:
 @pytest.fixture(scope="session")
 def batch(folder: Path) -> Path:
     """A night of the sample, as people would land it."""
-    recipe = [sys.executable, str(ROOT / "data/recipes/digits/generate.py"), "--night", BATCH.split("-")[1]]
-    subprocess.run([*recipe, "--to", str(folder / "landing")], check=True, capture_output=True)
+    recipe = [sys.executable, "-m", "data.recipes.digits.generate", "--night", BATCH.split("-")[1]]
+    subprocess.run([*recipe, "--to", str(folder / "landing")], cwd=ROOT, check=True, capture_output=True)
     return folder / "landing" / BATCH
 
 

@@ -1,14 +1,11 @@
 """The default sample, judged by logistic regression: each modality alone falls short, together they do well."""
 
 import csv
-import importlib
 import io
 import subprocess
 import sys
 import wave
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -19,29 +16,21 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-SCRIPT = Path(__file__).resolve().parents[2] / "data/recipes/digits/generate.py"
+from data.recipes.digits import dial, typed
+from data.recipes.digits import generate as recipe
+
 Row = dict[str, str]
 
 
 def generate(*words: str) -> str:
     """Run the recipe as a person does."""
-    done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "data.recipes.digits.generate", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def recipe() -> Iterator[ModuleType]:
-    """The recipe as a module, so that making a night costs no new Python; its parts are `recipe.<name>`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(SCRIPT.parent))
-        for name in ("generate", "dial", "typed", "handwriting"):
-            patch.delitem(sys.modules, name, raising=False)
-        module = importlib.import_module("generate")
-        yield module
-
-
-@pytest.fixture(scope="module")
-def landing(recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("landing")
     for night in (1, 2):
         recipe.land(night, folder)
@@ -101,15 +90,13 @@ def test_each_modality_alone_falls_short_and_fusing_clearly_wins(landing: Path) 
     ("digit", "pair"),
     [(1, (697, 1209)), (5, (770, 1336)), (6, (770, 1477)), (7, (852, 1209)), (9, (852, 1477)), (0, (941, 1336))],
 )
-def test_a_key_is_the_two_tones_of_the_standard(recipe: ModuleType, digit: int, pair: tuple[int, int]) -> None:
-    dial = importlib.import_module("dial")
+def test_a_key_is_the_two_tones_of_the_standard(digit: int, pair: tuple[int, int]) -> None:
     spectrum = np.abs(np.fft.rfft(dial.pressed(digit, np.random.default_rng(0)), 80_000))  # 0.1 Hz a bin
     low, high = np.argmax(spectrum[6_000:10_500]) + 6_000, np.argmax(spectrum[10_500:17_000]) + 10_500
     np.testing.assert_allclose([low / 10, high / 10], pair, rtol=0.02)  # at most 1.5 % out of tune
 
 
-def test_a_slip_of_the_finger_is_on_a_neighbouring_key(recipe: ModuleType) -> None:
-    typed = importlib.import_module("typed")
+def test_a_slip_of_the_finger_is_on_a_neighbouring_key() -> None:
     assert (typed.neighbours(5), typed.neighbours(0), typed.neighbours(9)) == ([2, 4, 6, 8], [8], [6, 8])
     assert all(len(set(words.split())) == 10 for words in typed.WORDS.values())
 

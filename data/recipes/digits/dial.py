@@ -1,10 +1,9 @@
 """A digit dialled on a phone keypad: two tones (ITU-T Q.23) on a bad line."""
 
-import io
-import wave
-
 import numpy as np
 import numpy.typing as npt
+
+from data.recipes.landing import wav
 
 RATE_HZ = 8000
 FRAMES = 3200  # 0.4 s
@@ -29,14 +28,7 @@ def call(digit: int, rng: np.random.Generator) -> bytes:
     time = np.arange(FRAMES) / RATE_HZ
     line += rng.uniform(0, 0.6) * np.sin(2 * np.pi * 50 * time + rng.uniform(0, 2 * np.pi))  # mains hum
     line += NOISE * rng.uniform(0.25, 1) * hiss(rng)
-    values = np.clip(line / 3, -1, 1)  # a loud line is cut
-    recording = io.BytesIO()
-    with wave.open(recording, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes((values * 32767).astype("<i2").tobytes())
-    return recording.getvalue()
+    return wav(line / 3, RATE_HZ).data  # a loud line is cut
 
 
 def pressed(digit: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:

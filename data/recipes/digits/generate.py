@@ -1,19 +1,16 @@
-"""Land one night of the default sample: `python data/recipes/digits/generate.py --night next --to data/0_landing`.
+"""Land one night of the default sample: `python -m data.recipes.digits.generate --night next --to data/0_landing`.
 
 Each row is one digit, three times: written (image), dialled (audio) and typed (text). README.md says what is degraded how.
 """
 
-import argparse
-import csv
-import hashlib
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
-from dial import call
-from handwriting import scan
-from typed import message
+
+from data.recipes.digits.dial import call
+from data.recipes.digits.handwriting import scan
+from data.recipes.digits.typed import message
+from data.recipes.landing import keyed, main, write_batch
 
 NIGHTS = 6
 SOURCES = 1797  # images that scikit-learn bundles
@@ -25,9 +22,8 @@ COLUMNS = ("sample_id", "group", "label", "image_file_name", "audio_file_name", 
 
 
 def generator(*key: object) -> np.random.Generator:
-    """Randomness that belongs to a name, not to a position."""
-    digest = hashlib.sha256(":".join(["nightloom-digits", *map(str, key)]).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+    """This sample's own randomness."""
+    return keyed("nightloom-digits", *key)
 
 
 def sources(night: int) -> list[int]:
@@ -60,52 +56,24 @@ def make_row(folder: Path, source: int, copy: int, digit: int, ink: np.ndarray) 
     return row
 
 
-def land(night: int, to: Path) -> Path:
-    """Write a night's batch under a temporary name, metadata.csv last, then rename it; a batch that is there stays as it is."""
-    batch = to / f"night-{night}"
-    if batch.exists():
-        return batch
-    from sklearn.datasets import load_digits  # here: a second that a batch which is there need not cost
+def land(night: int, to: Path) -> str:
+    """Write a night's batch below `to`, and say what it holds; a batch that is there stays as it is."""
+    from sklearn.datasets import load_digits  # here: a second that a night which is there need not cost
 
     digits = load_digits()
-    to.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".night-{night}.", dir=to))  # a name with a dot is no batch
-    try:
-        unfinished.chmod(0o755)  # mkdtemp gives 0o700
+
+    def rows(folder: Path) -> list[dict[str, object]]:
         for name in ("image", "audio"):
-            (unfinished / name).mkdir()
-        rows = [
-            make_row(unfinished, source, copy, int(digits.target[source]), digits.images[source])
+            (folder / name).mkdir()
+        return [
+            make_row(folder, source, copy, int(digits.target[source]), digits.images[source])
             for source in sources(night)
             for copy in range(1, COPIES + 1)
         ]
-        with (unfinished / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
-        unfinished.rename(batch)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return batch
 
-
-def main() -> None:
-    """Land what the command line asks for and say what was done."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--night", default="next", choices=["next", *map(str, range(1, NIGHTS + 1))])
-    parser.add_argument("--to", type=Path, default=Path("data/0_landing"))
-    asked = parser.parse_args()
-    waiting = [night for night in range(1, NIGHTS + 1) if not (asked.to / f"night-{night}").exists()]
-    if asked.night == "next" and not waiting:
-        print(f"all {NIGHTS} nights of the sample have landed in {asked.to}")
-        return
-    night = waiting[0] if asked.night == "next" else int(asked.night)
-    if night not in waiting:
-        print(f"{asked.to}/night-{night} has landed before; it stays as it is")
-        return
-    batch = land(night, asked.to)
-    print(f"landed {batch}: {len(sources(night)) * COPIES} samples of {len(sources(night))} digits")
+    write_batch(to / f"night-{night}", COLUMNS, rows)
+    return f"{len(sources(night)) * COPIES} samples of {len(sources(night))} digits"
 
 
 if __name__ == "__main__":
-    main()
+    main(land, NIGHTS)

@@ -1,11 +1,10 @@
 """A digit as a bad scan: real handwriting, moved, faded, smudged, noisy."""
 
-import io
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from scipy import ndimage
+
+from data.recipes.landing import png
 
 SIDE_PX = 16
 NOISE = 0.3  # deviation of the strongest noise, in units of the ink's range
@@ -31,6 +30,4 @@ def scan(source: npt.NDArray[np.float64], rng: np.random.Generator) -> bytes:
     top, left = rng.integers(0, SIDE_PX - height + 1), rng.integers(0, SIDE_PX - width + 1)
     ink[top : top + height, left : left + width] = rng.uniform(0.2, 0.8)
     ink += rng.normal(0, level * NOISE, ink.shape)
-    picture = io.BytesIO()
-    Image.fromarray((np.clip(ink, 0, 1) * 255).astype(np.uint8)).save(picture, format="PNG")
-    return picture.getvalue()
+    return png(ink).data

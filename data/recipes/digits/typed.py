@@ -1,7 +1,8 @@
 """A digit typed in a hurry: a numeral or a word in one of several languages, with slips of the finger."""
 
 import numpy as np
-from dial import KEYPAD
+
+from data.recipes.digits.dial import KEYPAD
 
 WORDS = {
     "English": "zero one two three four five six seven eight nine",
