@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory scale lock secrets clean
+.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -26,16 +26,19 @@ $(STAMP): requirements.lock
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --requirement requirements.lock
 	@touch $@
 
-run: $(STAMP) ## one night: land, train, judge, promote; prints what it came to
-	@$(BIN)/python -m tasks.embedded run
+run: $(STAMP) ## one night: land, train, judge, promote; RECIPE=diagnosis: of data/recipes/, in a project of its own
+	@$(BIN)/python -m tasks.embedded run $(if $(RECIPE),--recipe $(RECIPE))
 
 up: $(STAMP) ## Airflow and MLflow in the browser, until Ctrl-C
-	@$(BIN)/python -m tasks.embedded up
+	@$(BIN)/python -m tasks.embedded up $(if $(RECIPE),--recipe $(RECIPE))
 
 test: check ## the whole suite: units, processes that are killed, nights under a real scheduler, a cluster
 	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not processes and not scheduler and not cluster and not bench"
 	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "processes and not scheduler and not cluster and not bench"
 	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "(scheduler or cluster) and not bench"
+
+test-recipes: $(STAMP) ## every recipe with a planted law, whole: do its models win what can be won?
+	@$(BIN)/python -m tests.recipes
 
 check: $(STAMP) ## style and types
 	@$(BIN)/ruff check .

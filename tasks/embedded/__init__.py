@@ -24,6 +24,7 @@ central.git/            runs, `nightly`, the registry                    everyth
 remote/                 data and models, by content                      everything is lost: keep it
 mlflow/                 runs, curves, the registry's mirror              runs and curves are lost
 reports/                a page per run                                   these pages are lost
+recipes/                a project per recipe, each with such a home       their data, models and history are lost
 airflow/                Airflow's database, secrets and login            Airflow's history is lost
 cache/                  DVC's copy of what this machine used             comes back from remote/
 deployed/, graph/       the clean clone that Airflow reads, its stages   comes back at the next start
