@@ -33,9 +33,9 @@ up: $(STAMP) ## Airflow and MLflow in the browser, until Ctrl-C
 	@$(BIN)/python -m tasks.embedded up $(if $(RECIPE),--recipe $(RECIPE))
 
 test: check ## the whole suite: units, processes that are killed, nights under a real scheduler, a cluster
-	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not processes and not scheduler and not cluster and not bench"
-	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "processes and not scheduler and not cluster and not bench"
-	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "(scheduler or cluster) and not bench"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 -m "not processes and not scheduler and not cluster and not recipes and not bench"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "processes and not scheduler and not cluster and not recipes and not bench"
+	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "(scheduler or cluster or recipes) and not bench"
 
 test-recipes: $(STAMP) ## every recipe with a planted law, whole: do its models win what can be won?
 	@$(BIN)/python -m tests.recipes
