@@ -238,7 +238,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a file that is no sound": (
         lambda batch: (batch / "audio/7.wav").write_bytes(b"<html>404</html>"),
         "audio",
-        "audio: not a readable sound (WAV, FLAC or Ogg): Error opening: Format not recognised.",
+        "audio: not a readable sound (WAV, FLAC, Ogg or MP3, or a video's): Error opening: Format not recognised.",
     ),
     "a bomb": (
         lambda batch: (batch / "image/7.png").write_bytes(bomb(5000)),

@@ -35,6 +35,15 @@ def test_a_mistake_comes_out_as_what_it_is(processes):
         list(parallel(refuse, [7] * 2 * CHUNK, processes))
 
 
+def test_a_killed_process_ends_the_stage_as_if_it_had_been_killed(capsys):
+    def die(items: list[int]) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(SystemExit, match="137"):
+        list(parallel(die, [0] * 2 * CHUNK, 2))
+    assert "was killed" in capsys.readouterr().err
+
+
 ENDLESS = """
 import time
 from tasks.parallel import parallel

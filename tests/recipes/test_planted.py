@@ -27,7 +27,7 @@ def test_a_small_night_is_profiled_and_accepted_whole(name: str, tmp_path: Path,
     validate()
     manifest = read_json(Path("data/3_manifest/manifest.json"))
     assert (manifest["samples"], manifest["quarantined"]) == (SAMPLES, 0)
-    assert set(manifest["classes"][recipe(name).target]) == set(recipe(name).law.classes)
+    assert set(manifest["targets"][recipe(name).target]["classes"]) == set(recipe(name).law.classes)
     assert not [line for line in summary(read_json(Path("data/3_manifest/validation.json"))) if line.startswith("critical")]
 
 
