@@ -2,8 +2,6 @@
 
 import contextlib
 import csv
-import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from data.recipes.digits import generate
 from tasks.bundle import Bundle
 from tasks.files import read_json
 from tests.figures import ROOT, night, prepare, stage
 
-RECIPE = ROOT / "data/recipes/digits"
 SOURCES = 250
 
 
 def landed(to: Path) -> list[dict[str, str]]:
     """The first night of the sample, smaller, with grams: 10 + 3 for each of the digit; some of either target is empty."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(RECIPE))
-        for name in ("generate", "dial", "typed", "handwriting"):
-            patch.delitem(sys.modules, name, raising=False)
-        recipe = importlib.import_module("generate")
-        patch.setattr(recipe, "sources", lambda night: list(range(SOURCES)))
-        path = recipe.land(1, to) / "metadata.csv"
+        patch.setattr(generate, "sources", lambda night: list(range(SOURCES)))
+        generate.land(1, to)
+    path = to / "night-1/metadata.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for number, row in enumerate(rows):

@@ -159,12 +159,15 @@ def own_names(*folders: Path) -> set[str]:
     return {path.name for folder in folders for path in folder.rglob("*") if not path.is_symlink()}
 
 
+MAPS = "/proc/self/maps"  # what holds libraries to one thread looks there for them
+
+
 def harmless(event: str, path: str, project: Path, names: set[str]) -> bool:
     """Whether this is a reading of code, of the project's own files, or of a batch from its own folder on, name by name."""
     place = Path(path)
     if event not in READS or ".." in place.parts:
         return False
-    if path.isdigit():  # a descriptor: it was opened under a name before
+    if path.isdigit() or path == MAPS:  # a descriptor was opened under a name before
         return True
     if place.is_absolute():
         code = (ROOT, Path(sys.prefix), Path(sys.base_prefix))
