@@ -102,12 +102,12 @@ def _share(sums: Array) -> Array:
 
 
 def _macro_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
-    """Mean of F1 = 2 hits / (in truth + in predictions) over the classes that occur in either."""
+    """Mean of F1 = 2 hits / (in truth + in predictions) over the classes that occur in either; 0 when none does."""
     return Tally(_by_class(truth, predicted, group, groups, classes), _mean_f1)
 
 
 def _weighted_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
-    """Mean of F1 over the classes, each counted as often as it is true."""
+    """Mean of F1 over the classes, each counted as often as it is true; 0 when none ever is."""
     return Tally(_by_class(truth, predicted, group, groups, classes), _frequent_f1)
 
 
@@ -134,12 +134,17 @@ def _f1(sums: Array) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
 
 def _mean_f1(sums: Array) -> Array:
     f1, _, occurs = _f1(sums)
-    return np.asarray(f1.sum(axis=-1) / occurs.sum(axis=-1))
+    return _ratio(f1.sum(axis=-1), occurs.sum(axis=-1))
 
 
 def _frequent_f1(sums: Array) -> Array:
     f1, true, _ = _f1(sums)
-    return np.asarray((f1 * true).sum(axis=-1) / true.sum(axis=-1))
+    return _ratio((f1 * true).sum(axis=-1), true.sum(axis=-1))
+
+
+def _ratio(total: Array, count: npt.NDArray[Any]) -> Array:
+    """A mean, 0 of nothing, as scikit-learn has it: several labels may all be off, in truth and answer."""
+    return np.asarray(np.where(count > 0, total / np.where(count > 0, count, 1), 0.0))
 
 
 def _r2(truth: Array, predicted: Array, group: Labels, groups: int, classes: int) -> Tally:

@@ -48,7 +48,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 RESERVED = frozenset(
     {
         *("samples", "events", "sample_id", "group", "split", "timestamp", "plain", "bundle", "row", "batch", "refused"),
-        "withdrawn",
+        *("withdrawn", "complete"),
     }
 )
 

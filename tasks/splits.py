@@ -20,7 +20,7 @@ from tasks.events import fold
 from tasks.index import Batch
 from tasks.params import Params, Split
 from tasks.raw import read_samples
-from tasks.targets import Output, Target, names, number
+from tasks.targets import SEPARATOR, Output, Target, names, number
 
 PARTS = ("train", "val", "test")
 NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by
@@ -134,10 +134,8 @@ def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
     """
     rows = encoder_part(fold(landed_rows(batches, params), batches, params).samples, params)
     rows = rows.sort_values("sample_id", ignore_index=True)
-    for target, output in outputs(rows, params).items():
-        what, found = "class(es)", list(output.classes)
-        if output.is_number:
-            what, found = "number(s)", sorted({f"{value:g}" for value in rows[target].dropna().map(number).dropna()})
+    for target, body in params.targets.items():
+        what, found = "number(s)" if body.type == "regression" else "class(es)", answers(rows[target], body)
         if len(found) < 2:
             seen = ", ".join(found) or "none"
             raise ContractBroken(
@@ -172,15 +170,15 @@ def encoder_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
 def unlabelled_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
     """The unlabelled rows that would be train if a label came, in landed order; columns and index as in `samples`.
 
-    In a table that is split by time they are those not later than the last labelled train row. A sample or a group that
-    also stands in val or test is left out.
+    In a table that is split by time they are those not later than the last labelled row that the cut made train. A sample or a
+    group that also stands in val or test is left out.
     """
     known = labelled(samples, params)
     train = training_part(samples, params)
     rows: pd.DataFrame = samples[(samples["refused"] == "") & ~samples.index.isin(known.index)]
     rows = rows[~rows["sample_id"].isin(known["sample_id"]) & ~groups(rows).isin(groups(known.drop(train.index)))]
     if by_time(known, params.split):
-        early = rows["timestamp"] <= train["timestamp"].max()
+        early = rows["timestamp"] <= train.loc[train["split"].fillna("") == "", "timestamp"].max()
         rows = rows[early & rows["split"].fillna("").isin(["", "train"])]
         return rows.drop_duplicates("sample_id")
     return rows[rows.index.isin(_train(rows.assign(timestamp=np.nan), params).index)]
@@ -193,6 +191,16 @@ def outputs(training: pd.DataFrame, params: Params) -> dict[str, Output]:
         seen = [] if target.type == "regression" else sorted(_single(training[name], target).unique().tolist())
         found[name] = Output(target.type, target.classes or tuple(seen))
     return found
+
+
+def answers(cells: pd.Series, target: Target) -> list[str]:
+    """What a target's cells say, each once, sorted as text: numbers, class names, or sets of them; empty cells say nothing."""
+    cells = cells.dropna()
+    if target.type == "regression":
+        return sorted({repr(value) for value in cells.map(number).dropna()})
+    if target.type == "multilabel":
+        return sorted({SEPARATOR.join(sorted(names(cell))) or SEPARATOR for cell in cells})
+    return sorted(cells.unique().tolist())
 
 
 def _single(cells: pd.Series, target: Target) -> pd.Series:
@@ -234,11 +242,10 @@ def _per_target(name: str, samples: pd.DataFrame, parts: pd.Series, params: Para
     """What one target needs: something to tell apart in train, and samples that are labelled in it in val and test."""
     cells = samples[name]
     if params.targets[name].type == "regression":
-        cells = cells.map(number, na_action="ignore").astype(float)
         advice, what = "one value teaches nothing: land samples of others", "distinct values"
     else:
         advice, what = "one class teaches nothing: land samples of others", "classes"
-    found = [Requirement(f"{what} of {name} in train", cells[parts == "train"].nunique(), 2, advice)]
+    found = [Requirement(f"{what} of {name} in train", len(answers(cells[parts == "train"], params.targets[name])), 2, advice)]
     if len(params.targets) > 1:
         judged = [(part, int(cells[parts == part].notna().sum())) for part in ("val", "test")]
         found += [Requirement(f"samples of {part} labelled in {name}", count, 1, k_fold) for part, count in judged]

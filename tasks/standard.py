@@ -23,8 +23,10 @@ def prior_of(labels: npt.NDArray[np.int64], classes: int) -> list[float]:
 
 
 def statistics_of(values: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Mean and standard deviation of the labelled, in their own unit; a constant has the deviation 1."""
+    """Mean and standard deviation of the labelled, in their own unit; a constant has the deviation 1, nothing the mean 0."""
     known = values[labelled(values)]
+    if not len(known):
+        return {"mean": 0.0, "deviation": 1.0}
     deviation = float(known.std())
     return {"mean": float(known.mean()), "deviation": deviation if deviation > 0 else 1.0}
 

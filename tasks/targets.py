@@ -69,6 +69,8 @@ def read_target(name: str, body: Any) -> Target:
 def _check(where: str, target: Target) -> None:
     if target.loss not in LOSSES[target.type]:
         raise unfit(f"{where}.loss", target.loss, LOSSES[target.type], f"a {target.type}")
+    if len(set(target.classes)) != len(target.classes) or any(name != name.strip() or not name for name in target.classes):
+        raise WrongValue(f"params.yaml: {where}.classes must be distinct names without blanks at their ends")
     if target.classes and target.type == "regression":
         raise WrongValue(f"params.yaml: {where}.classes is for classes; a regression has none")
     if target.type == "multilabel" and any(SEPARATOR in name for name in target.classes):

@@ -1,10 +1,12 @@
 """A small night with a planted truth: manifest, features, encoders' folders and params.yaml, written as the stages would."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+import tasks.bundle
 from tasks.features import Features, read_features, read_sample_ids, write_features
 from tasks.files import file_digest, write_bytes, write_json
 from tasks.index import Batch, Partition, write_index
@@ -130,3 +132,10 @@ class Decoder:
     def _tokens(self, item):
         whole = item is not None and len(item) % (4 * self.width) == 0
         return np.frombuffer(item if whole else b"", np.float32).reshape(-1, self.width)
+
+
+def enter_copy(fitted, folder, monkeypatch):
+    """Work in a copy of a planted night, whose encoders `Decoder` stands for."""
+    shutil.copytree(fitted, folder, dirs_exist_ok=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(tasks.bundle, "load_encoder", Decoder)

@@ -1,13 +1,11 @@
 """A bundle predicts from raw inputs, needs no modality in particular, and is refused when anything in it is foreign."""
 
 import contextlib
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tasks.bundle
 from tasks.bundle import Bundle
 from tasks.errors import ContractBroken, NoData, UnknownName
 from tasks.features import read_features
@@ -17,7 +15,7 @@ from tasks.paths import BUNDLE, FEATURES
 from tasks.select.assemble import assemble
 from tasks.targets import Output
 from tasks.train.__main__ import train
-from tests.planted import Decoder, plant
+from tests.planted import enter_copy, plant
 
 PLAIN = Path("data/5_models/candidates/plain")
 
@@ -33,9 +31,7 @@ def fitted(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def night(tmp_path, monkeypatch, fitted):
-    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tasks.bundle, "load_encoder", Decoder)
+    enter_copy(fitted, tmp_path, monkeypatch)
     bundled("logistic")
 
 

@@ -17,7 +17,7 @@ from tasks.evaluate.__main__ import evaluate
 from tasks.features import read_features
 from tasks.files import read_json, write_json
 from tasks.gate.__main__ import gate
-from tasks.measures import standard_error, tally
+from tasks.measures import interval, standard_error, tally
 from tasks.params import PARAMS
 from tasks.paths import ANCHOR, BUNDLE, CANDIDATES, CHAMPION, FEATURES, MANIFEST, REPORTS
 from tasks.select.__main__ import select
@@ -32,6 +32,20 @@ from tests.planted import Decoder, plant
 OUTPUT = Output("multilabel", ("claws", "paws"))
 SAMPLES = MANIFEST / "samples.parquet"
 MODALITIES = ("audio", "image", "text")
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "weighted_f1"])
+def test_where_no_label_holds_or_is_answered_the_score_is_0(metric):
+    rng = np.random.default_rng(0)
+    truth_of, said = np.zeros((60, 2), np.int64), np.zeros((60, 2), np.int64)
+    truth_of[:2], said[:1] = 1, 1  # most resamples of the groups have none of it
+    groups = np.array([f"g{i}" for i in range(60)], object)
+    found = interval(tally(metric, truth_of, said, groups, 2), rng, 500, 0.025)
+    assert found.value == pytest.approx(f1_score(truth_of, said, average="macro"))
+    assert 0 == found.low < found.value <= found.high <= 1
+    nothing = tally(metric, truth_of[2:], said[2:], groups[2:], 2)
+    assert nothing.value == f1_score(truth_of[2:], said[2:], average="macro", zero_division=0) == 0
+    assert standard_error(nothing) == 0
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def load_encoder(folder: Path) -> Loaded:
         network: nn.Module = how.Encoder(_options(card), card.facts, card.width, 0.0)
         network.load_state_dict(load_weights(path.read_bytes()), strict=True)
         _check_finite(network)
-    except (TypeError, KeyError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, TypeError, KeyError, AttributeError, ImportError, ValueError, RuntimeError, SafetensorError) as error:
         text = " ".join(str(error).split())[:300]
         raise ContractBroken(f"{folder} holds no encoder that this code can load: {text}") from error
     return Loaded(card, network.eval(), how)

@@ -31,6 +31,7 @@ def extract(modality: str) -> None:
     encoder = load_encoder(ENCODERS / modality)
     decoded = taken = 0
     encode = partial(encoder.encode, device=params.device)
+    processes = params.threads if params.device == "cpu" else 1  # CUDA does not survive a fork
     with new_folder(FEATURES / modality) as folder, steady(threads=1):
         for _, partition in partitions(read_index(), modality):
             name = f"{partition.stem}.safetensors"
@@ -39,7 +40,7 @@ def extract(modality: str) -> None:
                 taken += partition.rows
                 continue
             table = read_partition(partition)
-            features = joined(list(parallel(encode, table["data"].to_pylist(), params.threads)))
+            features = joined(list(parallel(encode, table["data"].to_pylist(), processes)))
             write_features(folder / name, features, partition.md5, table["sample_id"].to_pylist())
             print(f"{modality}: {partition.path}: {table.num_rows} samples, tokens {encoder.shape}", flush=True)
             decoded += table.num_rows

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,9 @@ def bring(modality: Modality, source: Source) -> tuple[dict[str, Any], int, nn.M
 
     with _told(modality.name, source):
         folder = _folder(modality.name, source)
-        model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=torch.float32)
+        only = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+        model, found = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **only)
+        _check_whole(model, _tower(model, modality.kind), found["missing_keys"])
         processor = _processor(folder, modality.kind)
         _check_rate(modality, source, processor)
         files = {**_files(processor), CONFIG: model.config.to_json_string(use_diff=False)}
@@ -66,7 +68,7 @@ class Preparation:
         """Load the model's own processor from `facts`.
 
         Raises:
-            ContractBroken: they hold none.
+            OSError, KeyError: they hold none.
         """
         self.kind, self.source, self.facts = kind, source, facts
         self.config = json.loads(facts["files"][CONFIG])
@@ -86,6 +88,8 @@ class Preparation:
             "video": self._of_video,
         }
         found = ways[self.kind](array, options)
+        if any(len(value) != 1 for value in found.values()):
+            raise ContractBroken(f"{self.source.model} takes one {self.kind} for several: it is a model of another kind")
         return {key: np.asarray(value)[0] for key, value in found.items()}
 
     def _of_image(self, array: npt.NDArray[np.uint8], options: Any) -> Mapping[str, Any]:
@@ -127,8 +131,9 @@ class Preparation:
         from transformers import AutoConfig, AutoModel
 
         with _unpacked(facts["files"]) as folder:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        return Network(_tower(AutoModel.from_config(config), self.kind), self.source.tokens)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model = AutoModel.from_config(config, trust_remote_code=False)
+        return Network(_tower(model, self.kind), self.source.tokens)
 
 
 class Network(nn.Module):
@@ -193,6 +198,21 @@ def _processor(folder: Path, kind: str) -> Any:
     return processor
 
 
+def _check_whole(model: nn.Module, tower: nn.Module, missing: Collection[str]) -> None:
+    """Refuse a model that lacks weights, which would be drawn at random; a pooler's are not looked at and become 0.
+
+    Raises:
+        ContractBroken: it lacks others.
+    """
+    every = model.state_dict(keep_vars=True)
+    own = {id(values) for values in tower.state_dict(keep_vars=True).values()}
+    for name in sorted(name for name in missing if name in every and id(every[name]) in own):
+        if "pooler" not in name.split("."):
+            raise ContractBroken(f"it has no weights {name}: another model's files?")
+        with torch.no_grad():
+            every[name].zero_()
+
+
 def _check_rate(modality: Modality, source: Source, processor: Any) -> None:
     if modality.kind == "audio" and processor.sampling_rate != modality.options.sample_rate_hz:
         raise WrongValue(
@@ -237,7 +257,19 @@ def _checked(name: str, source: Source, folder: Path) -> Path:
 def _told(name: str, source: Source) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError) as error:
+    except ContractBroken as error:
+        raise ContractBroken(f"modality {name}: {source.model} cannot be used as its encoder: {error}") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ImportError,
+        RuntimeError,
+        IndexError,
+        SafetensorError,
+    ) as error:
         raise ContractBroken(f"modality {name}: {source.model} cannot be used as its encoder: {_line(error)}") from error
 
 

@@ -114,7 +114,7 @@ def _labels(rows: pd.DataFrame, answered: Mapping[str, Output]) -> dict[str, npt
         cells = rows[target].tolist()
         if output.is_number:
             values = np.array([number(cell) if isinstance(cell, str) else np.nan for cell in cells])
-            found[target] = standardised(values, statistics_of(values) if labelled(values).any() else None)
+            found[target] = standardised(values, statistics_of(values))
         elif output.is_set:
             empty = [UNLABELLED] * output.width
             found[target] = np.array([output.numbered(cell) or empty for cell in cells], dtype=np.int64)
@@ -125,9 +125,9 @@ def _labels(rows: pd.DataFrame, answered: Mapping[str, Output]) -> dict[str, npt
 
 
 def _watched(rows: pd.DataFrame, seed: int) -> npt.NDArray[np.bool_] | None:
-    """Which rows tell the best epoch, by a hash of their group: bool [n]; None where they are too few to tell."""
+    """Which rows tell the best epoch, by a hash of their group: bool [n]; None where they are too few, or most."""
     watched = np.array([share(seed, "watched", group) < WATCHED for group in groups(rows)], dtype=bool)
-    return watched if watched.sum() >= FEWEST_WATCHED else None
+    return watched if FEWEST_WATCHED <= watched.sum() <= len(watched) / 2 else None
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from tasks.profile import NPY, coarse_hash, finite32, read_npy, refusing, requir
 MEASURES = ("mean", "deviation")
 GZIP, ZIP, ENTRY, DICOM = b"\x1f\x8b", b"PK\x03\x04", b"PK\x01\x02", b"DICM"
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # DICOM's transfer syntax that is inflated as a whole
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 HEADER_BYTES = 1 << 20  # of a NIfTI file, beside its voxels
 SLICE_BYTES = 1 << 16  # of a DICOM file, beside its pixels
 MOST_SLICES = 4096
@@ -137,6 +138,8 @@ def _unzipped(data: bytes, options: Options) -> list[bytes]:
         raise ContractBroken(f"zip of more than {MOST_SLICES} files; a series has at most so many slices")
     with refusing("zip of DICOM slices"), zipfile.ZipFile(BytesIO(data)) as packed:
         files = [info for info in packed.infolist() if not info.is_dir()]
+        if any(info.compress_type not in PACKED for info in files):
+            raise ContractBroken("zip packed by another method than deflate: others cannot be unpacked within bounds")
         promised, most = sum(info.file_size for info in files), 4 * options.max_voxels + SLICE_BYTES * max(1, len(files))
         if not 1 <= len(files) <= MOST_SLICES or promised > most:
             raise ContractBroken(

@@ -26,7 +26,7 @@ from tasks.stage import MISTAKE as MISTAKE
 # How a child ends that did not do what it was asked; a signal or any other code is infrastructure, and is tried again.
 BUG = 3  # a traceback that is nobody's fault out there: tried again once, in case it was
 
-_KEPT = ("PATH", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "HF_HOME", "HF_ENDPOINT")
+_KEPT = ("PATH", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "HF_ENDPOINT")
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,7 @@ def scrubbed_environment(home: Path) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "DVC_NO_ANALYTICS": "1",
+        "HF_HOME": os.environ.get("HF_HOME", str(Path.home() / ".cache/huggingface")),  # where models lie already
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),  # 0: models may be fetched (tasks/extract/hub.py)
         "GX_ANALYTICS_ENABLED": "false",

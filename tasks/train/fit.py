@@ -23,6 +23,7 @@ from tasks.train.neural import ROWS, Neural
 from tasks.train.rows import Rows
 
 SHOWN_EVERY = 5  # epochs
+KNOB = {"train": "lower split.val and split.test", "val": "raise split.val"}  # when a split lacks samples
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _check_labels(name: str, train: Inputs, val: Inputs, task: Task) -> None:
             if not labelled(inputs.labels(target)[inputs.there]).any():
                 raise ContractBroken(
                     f"{name}: no sample of split {split} is labelled in {target} (with {', '.join(sorted(inputs.features))}):"
-                    f" land labelled samples, or raise split.{split if split == 'val' else 'val and split.test'} in params.yaml"
+                    f" land labelled samples, or {KNOB[split]} in params.yaml"
                 )
 
 

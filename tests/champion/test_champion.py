@@ -24,7 +24,7 @@ from tasks.targets import Output
 from tasks.train.__main__ import train
 from tasks.train.card import described
 from tasks.train.inputs import chosen
-from tests.planted import Decoder, plant, plant_raw
+from tests.planted import Decoder, enter_copy, plant, plant_raw
 
 PLAIN = Path("data/5_models/candidates/plain")
 OUT = REPORTS / "champion.parquet"
@@ -44,9 +44,7 @@ def fitted(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def night(tmp_path, monkeypatch, fitted):
-    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tasks.bundle, "load_encoder", Decoder)
+    enter_copy(fitted, tmp_path, monkeypatch)
     for folder in (CHAMPION, ANCHOR):
         folder.mkdir(parents=True)
 

@@ -11,7 +11,6 @@ import pytest
 import yaml
 from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 
-import tasks.bundle
 from tasks.bundle import Bundle
 from tasks.champion.__main__ import champion
 from tasks.evaluate.__main__ import evaluate
@@ -24,7 +23,7 @@ from tasks.select.__main__ import select
 from tasks.tables import write_parquet
 from tasks.targets import Output
 from tasks.train.__main__ import train
-from tests.planted import Decoder, plant
+from tests.planted import enter_copy, plant
 
 OUT = REPORTS / "evaluate"
 SAMPLES = MANIFEST / "samples.parquet"
@@ -51,9 +50,7 @@ def fitted(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def night(tmp_path, monkeypatch, fitted):
-    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tasks.bundle, "load_encoder", Decoder)
+    enter_copy(fitted, tmp_path, monkeypatch)
 
 
 def judge_by(target, **knobs):

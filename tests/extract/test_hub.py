@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tasks.errors import ContractBroken, NoData, WrongValue
 from tasks.extract import Card, Loaded, hub, load_encoder, save_encoder
@@ -167,6 +168,31 @@ def test_damaged_weights_are_refused(models, tmp_path):
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-40])
     chosen = modality("image", folder)
     with pytest.raises(ContractBroken, match="cannot be used as its encoder"):
+        hub.bring(chosen, chosen.encoder)
+
+
+def without(folder: Path, part: str) -> Path:
+    """Take weights whose names hold `part` out of a model's file."""
+    weights = load_file(folder / "model.safetensors")
+    left = {name: tensor for name, tensor in weights.items() if part not in name}
+    assert len(left) < len(weights)
+    save_file(left, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_weights_that_are_not_there_are_not_drawn_at_random(models, tmp_path):
+    chosen = modality("image", without(copied(models("vit"), tmp_path / "vit"), "pooler"))
+    (_, _, first), (_, _, second) = (hub.bring(chosen, chosen.encoder) for _ in range(2))
+    for name, tensor in first.state_dict().items():  # the pooler is not looked at, but it is in the files
+        torch.testing.assert_close(tensor, second.state_dict()[name], rtol=0, atol=0)
+    chosen = modality("image", without(copied(models("vit"), tmp_path / "half"), "layernorm_before"))
+    with pytest.raises(ContractBroken, match=r"it has no weights .*layernorm_before"):
+        hub.bring(chosen, chosen.encoder)
+
+
+def test_a_model_of_single_pictures_is_refused_for_clips(models):
+    chosen = modality("video", models("vit"))
+    with pytest.raises(ContractBroken, match="takes one video for several"):
         hub.bring(chosen, chosen.encoder)
 
 

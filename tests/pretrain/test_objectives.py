@@ -9,33 +9,25 @@ import torch
 
 from tasks.checkpoint import Checkpoint
 from tasks.errors import ContractBroken
-from tasks.extract import load_encoder
+from tasks.extract import image, load_encoder
 from tasks.files import folder_digest
-from tasks.params import KINDS
-from tasks.paths import CHECKPOINTS, ENCODERS
+from tasks.params import KINDS, Pretrain
+from tasks.paths import CHECKPOINTS
 from tasks.pretrain.__main__ import pretrain
 from tasks.pretrain.fit import PATIENCE
 from tasks.pretrain.objectives import OBJECTIVES
-from tasks.pretrain.objectives.batch import hidden
+from tasks.pretrain.objectives.batch import Head, hidden
 from tasks.pretrain.objectives.contrastive import nt_xent
 from tasks.pretrain.objectives.masked import PREDICTED, cells, counts
+from tasks.pretrain.objectives.supervised import Supervised
 from tasks.steady import steady
-from tests.extract.raw import rows, write_params, write_raw
+from tasks.tables import UNLABELLED
+from tasks.targets import read_target
+from tests.extract.raw import rows, write_params
 from tests.pretrain.bars import interaction
+from tests.pretrain.test_pretrain import FOLDER, fitted
 
-FOLDER = ENCODERS / "thing"
 WITHOUT_LABELS = sorted(set(OBJECTIVES) - {"supervised"})
-
-
-@pytest.fixture(autouse=True)
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def fitted(made: list[dict]) -> str:
-    write_raw(made)
-    pretrain("thing")
-    return folder_digest(FOLDER)
 
 
 def unlabelled(made: list[dict]) -> list[dict]:
@@ -176,3 +168,12 @@ def test_encoders_of_every_objective_load():
         write_params("text", objective=objective)
         fitted(rows("text"))
         assert load_encoder(FOLDER).encode([b"tall tower"]).tokens.any()
+
+
+@pytest.mark.parametrize("name", ["type", "keys", "train"])
+def test_a_target_may_be_called_as_a_module_calls_its_own(name):
+    head = Head(read_target(name, {}), 2)
+    objective = Supervised(image, {}, {name: head}, Pretrain(width=4))
+    seen = {"mask": torch.ones(3, 1, dtype=torch.bool)}
+    loss = objective(lambda seen: torch.ones(3, 1, 4), seen, {name: torch.tensor([0, 1, UNLABELLED])})
+    assert torch.isfinite(loss)

@@ -23,11 +23,6 @@ from tests.extract.raw import CLASSES, items, rows, write_params, write_raw
 FOLDER = ENCODERS / "thing"
 
 
-@pytest.fixture(autouse=True)
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def fitted(made: list[dict]) -> str:
     write_raw(made)
     pretrain("thing")

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 from collections.abc import Mapping
+from zipfile import ZIP_BZIP2, ZIP_LZMA, ZipFile
 
 import numpy as np
 from PIL import Image
@@ -167,6 +168,13 @@ def clips(files: Mapping[str, bytes]) -> dict[str, bytes]:
     }
 
 
+def zipped(content: bytes, method: int) -> bytes:
+    file = io.BytesIO()
+    with ZipFile(file, "w", method) as packed:
+        packed.writestr("1.dcm", content)
+    return file.getvalue()
+
+
 def solids(files: Mapping[str, bytes]) -> dict[str, bytes]:
     plain = files["nifti"]
     dims = {f"nifti of {n}^3": changed(plain, 42, "<3h", n, n, n) for n in (32_767, 400, -1, 0)}
@@ -181,6 +189,7 @@ def solids(files: Mapping[str, bytes]) -> dict[str, bytes]:
         "gzip bomb without a header": GZIP + deflated(b"", 600),
         "zip of a slice of 4 GB": claims,
         "zip of five thousand files": b"PK\x03\x04" + b"PK\x01\x02" * 5000,
+        **{f"zip by {name}": zipped(bytes(10**6), method) for name, method in (("bzip2", ZIP_BZIP2), ("lzma", ZIP_LZMA))},
         "zip of nothing": b"PK\x05\x06" + bytes(18),
         "dicom of 65,535 rows": test_volume.dicom(test_volume.EVEN[0], Rows=65_535, Columns=65_535),
         "dicom of a billion frames": test_volume.dicom(test_volume.EVEN, frames=True, NumberOfFrames=10**9),

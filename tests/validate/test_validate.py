@@ -270,3 +270,18 @@ def test_stored_results_hold_no_time_and_no_uuid():
         result = json.loads(path.read_text())
         assert result["id"] is None
         assert list(result["meta"]) == ["great_expectations_version"]
+
+
+@pytest.mark.parametrize("objective", ["masked", "supervised"])
+@pytest.mark.parametrize("what", ["content", "group"])
+def test_what_encoders_see_without_a_label_may_not_stand_beside_what_is_judged(what, objective):
+    table = [{**row, "split": ("train", "val", "test")[number // 2 % 3]} for number, row in enumerate(rows(classes="abcd"))]
+    copied = next(row for row in table if row["split"] == ("test" if what == "content" else "train"))
+    unlabelled = {**copied, "sample_id": "s9999", "group": "g9999", "label": "", "split": "train"}
+    later = [{**row, "split": "train"} for row in rows(40, start=300)]
+    if what == "group":  # it is judged in a later batch alone: the reference does not know
+        later += [{**row, "group": "g9999", "split": "test"} for row in rows(4, start=200)]
+    batches = land("n1", [*table, unlabelled]), land("n2", later)
+    told = failed(judge(*batches, more={"pretrain": {"objective": objective}, "split": {"val": 0.0}})[0])
+    seen = "samples in val or test of whose content or group encoders see others" in told
+    assert seen == (objective == "masked")

@@ -19,7 +19,7 @@ class Supervised(nn.Module):
         super().__init__()
         self.vary = module.augment
         self.asked = dict(sorted(heads.items()))
-        self.heads = nn.ModuleDict({target: nn.Linear(knobs.width, head.width) for target, head in self.asked.items()})
+        self.heads = nn.ModuleDict({_slot(target): nn.Linear(knobs.width, h.width) for target, h in self.asked.items()})
 
     def draw(self, inputs: Batch, targets: Batch, generator: torch.Generator) -> tuple[Batch, Batch]:
         """Varied inputs, and per target what tasks/losses.py takes."""
@@ -31,6 +31,11 @@ class Supervised(nn.Module):
         whole = vectors.sum() * 0  # a batch without a label has a gradient too: none
         for target, wanted in truth.items():
             asked = self.asked[target].target
-            loss, count = losses.total(asked, self.heads[target](vectors), wanted)
+            loss, count = losses.total(asked, self.heads[_slot(target)](vectors), wanted)
             whole = whole + asked.weight * loss / count.clamp(min=1)
         return whole
+
+
+def _slot(target: str) -> str:
+    """A key of a ModuleDict, which may not be the name of one of its own attributes, such as `type`."""
+    return f"of_{target}"

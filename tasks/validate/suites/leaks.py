@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from tasks.splits import groups
 from tasks.validate.great import Check, Table, gxe
 from tasks.validate.leaks import content, crossing, dense, near_train
 from tasks.validate.night import Night
@@ -12,19 +13,34 @@ from tasks.validate.verdicts import Sorted
 def table(night: Night, rows: Sorted) -> Table:
     """One row of counts and shares, measured on the labelled accepted samples."""
     labelled = night.landed.loc[rows.labelled]
-    part = labelled["part"]
+    part, words = labelled["part"], content(night)
     quantities: dict[str, float] = {
-        "contents": len(crossing(content(night).loc[labelled.index], part)),
+        "contents": len(crossing(words.loc[labelled.index], part)),
         "encoder_rows": int(night.landed.loc[night.encoder_rows, "part"].isin(["val", "test"]).sum()),
+        "encoder_twins": _twins(night, labelled, words),
     }
     checks = [
         _none("contents in two splits", "contents", "report this: they should have been quarantined"),
         _none("samples that encoders see, now in val or test", "encoder_rows", "move the reference: older rows landed late"),
+        _none(
+            "samples in val or test of whose content or group encoders see others",
+            "encoder_twins",
+            "withdraw the copies (events.csv), or move the reference",
+        ),
     ]
     for name in dense(night):
         quantities |= _alike(night, name, part)
         checks += _warnings(night, name)
     return Table("leaks", pd.DataFrame([quantities]).astype(float), checks)
+
+
+def _twins(night: Night, labelled: pd.DataFrame, words: pd.Series) -> int:
+    """How many accepted samples of val and test have the content, or the group, of a row that encoders were fitted on."""
+    judged = labelled[labelled["part"].isin(["val", "test"])]
+    fitted = night.landed.loc[night.encoder_rows.difference(judged.index)]
+    known = words.loc[fitted.index]
+    same = words.loc[judged.index].isin(known[known != ""]) | groups(judged).isin(groups(fitted))
+    return int(same.sum())
 
 
 def _alike(night: Night, name: str, part: pd.Series) -> dict[str, float]:
