@@ -197,7 +197,7 @@ def answers(cells: pd.Series, target: Target) -> list[str]:
     """What a target's cells say, each once, sorted as text: numbers, class names, or sets of them; empty cells say nothing."""
     cells = cells.dropna()
     if target.type == "regression":
-        return sorted({repr(value) for value in cells.map(number).dropna()})
+        return sorted({f"{value:.12g}" for value in cells.map(number).dropna()})
     if target.type == "multilabel":
         return sorted({SEPARATOR.join(sorted(names(cell))) or SEPARATOR for cell in cells})
     return sorted(cells.unique().tolist())
