@@ -148,9 +148,7 @@ class Source:
     """An encoder from elsewhere, frozen: a Hugging Face model."""
 
     model: str  # owner/name on the hub, or a folder: /models/name
-    revision: (
-        str  # the hub's commit, 40 digits; of a folder the digest of its files, 64: a wrong one is answered with the right one
-    )
+    revision: str  # the hub's commit, 40 digits; of a folder the digest of its files, 64, which a wrong one is answered with
     tokens: int = 16  # at most so many of a sample: neighbours are averaged
     pieces: int = 64  # of a text; what comes later is not used
 

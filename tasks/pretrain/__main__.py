@@ -36,7 +36,7 @@ def pretrain(modality: str) -> None:
 
     Only train rows of the reference are seen, the labelled ones or, without labels in the objective, all of them, in the
     order of their ids: nothing else changes a byte. With `encoder:` in the modality's params the model named there is
-    brought instead.
+    fetched instead.
 
     Raises:
         NoData: nothing has landed.
@@ -45,7 +45,7 @@ def pretrain(modality: str) -> None:
     params = parameters.load(modality=modality)
     chosen = params.modalities[modality]
     if chosen.encoder is not None:
-        bring(chosen, chosen.encoder)
+        take(chosen, chosen.encoder)
         return
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
@@ -81,11 +81,11 @@ def pretrain(modality: str) -> None:
     count(decoded=len(arrays), steps=fitted.steps)
 
 
-def bring(chosen: Modality, source: Source) -> None:
+def take(chosen: Modality, source: Source) -> None:
     """Write a model from elsewhere as the modality's encoder: nothing is fitted, no sample is looked at."""
-    from tasks.extract import hub
+    from tasks.pretrain.fetch import fetch
 
-    facts, width, network = hub.bring(chosen, source)
+    facts, width, network = fetch(chosen, source)
     card = Card(chosen.kind, asdict(chosen.options), facts, width, {}, 0, [], asdict(source))
     with new_folder(ENCODERS / chosen.name) as folder:
         save_encoder(folder, card, network)

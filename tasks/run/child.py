@@ -145,7 +145,7 @@ def scrubbed_environment(home: Path) -> dict[str, str]:
         "DVC_NO_ANALYTICS": "1",
         "HF_HOME": os.environ.get("HF_HOME", str(Path.home() / ".cache/huggingface")),  # where models lie already
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),  # 0: models may be fetched (tasks/extract/hub.py)
+        "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),  # 0: models may be fetched (tasks/pretrain/fetch.py)
         "GX_ANALYTICS_ENABLED": "false",
         "MPLBACKEND": "agg",
     }

@@ -14,13 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tasks.errors import ContractBroken, NoData, WrongValue
-from tasks.extract import Card, Loaded, hub, load_encoder, save_encoder
+from tasks.extract import Card, Loaded, load_encoder, save_encoder
 from tasks.extract.__main__ import extract
 from tasks.features import read_features
 from tasks.files import file_digest
 from tasks.params import Modality, check
 from tasks.paths import ENCODERS, FEATURES
 from tasks.pretrain.__main__ import pretrain
+from tasks.pretrain.fetch import fetch
 from tasks.profile import kind_module
 from tests.extract.models import MODELS, make
 from tests.extract.raw import OPTIONS, items, rows, write_params, write_raw
@@ -53,7 +54,7 @@ def modality(kind: str, folder: Path | str, revision: str = "", **encoder: int) 
 
 
 def loaded(chosen: Modality, folder: Path) -> Loaded:
-    facts, width, network = hub.bring(chosen, chosen.encoder)
+    facts, width, network = fetch(chosen, chosen.encoder)
     source = dataclasses.asdict(chosen.encoder)
     save_encoder(folder, Card(chosen.kind, dataclasses.asdict(chosen.options), facts, width, {}, 0, [], source), network)
     return load_encoder(folder)
@@ -123,7 +124,7 @@ def test_what_is_not_there_has_no_token(models, tmp_path):
 def test_a_revision_that_is_not_the_folders_is_answered_with_the_right_one(models):
     chosen = modality("image", models("vit"), "0" * 64)
     with pytest.raises(WrongValue, match=f"its files are {digest(models('vit'))}"):
-        hub.bring(chosen, chosen.encoder)
+        fetch(chosen, chosen.encoder)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_another_sample_rate_is_refused(models):
     body["encoder"]["revision"] = digest(models("wav2vec"))
     chosen = check({"modalities": {"m": body}, "targets": {"t": {}}}).modalities["m"]
     with pytest.raises(WrongValue, match="sample_rate_hz must be 8000"):
-        hub.bring(chosen, chosen.encoder)
+        fetch(chosen, chosen.encoder)
 
 
 def copied(folder: Path, to: Path) -> Path:
@@ -160,7 +161,7 @@ def test_a_pickle_is_never_read(models, tmp_path):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     chosen = modality("image", folder)
     with pytest.raises(NoData, match="save the model with safetensors"):
-        hub.bring(chosen, chosen.encoder)
+        fetch(chosen, chosen.encoder)
 
 
 def test_damaged_weights_are_refused(models, tmp_path):
@@ -168,7 +169,7 @@ def test_damaged_weights_are_refused(models, tmp_path):
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-40])
     chosen = modality("image", folder)
     with pytest.raises(ContractBroken, match="cannot be used as its encoder"):
-        hub.bring(chosen, chosen.encoder)
+        fetch(chosen, chosen.encoder)
 
 
 def without(folder: Path, part: str) -> Path:
@@ -182,18 +183,18 @@ def without(folder: Path, part: str) -> Path:
 
 def test_weights_that_are_not_there_are_not_drawn_at_random(models, tmp_path):
     chosen = modality("image", without(copied(models("vit"), tmp_path / "vit"), "pooler"))
-    (_, _, first), (_, _, second) = (hub.bring(chosen, chosen.encoder) for _ in range(2))
+    (_, _, first), (_, _, second) = (fetch(chosen, chosen.encoder) for _ in range(2))
     for name, tensor in first.state_dict().items():  # the pooler is not looked at, but it is in the files
         torch.testing.assert_close(tensor, second.state_dict()[name], rtol=0, atol=0)
     chosen = modality("image", without(copied(models("vit"), tmp_path / "half"), "layernorm_before"))
     with pytest.raises(ContractBroken, match=r"it has no weights .*layernorm_before"):
-        hub.bring(chosen, chosen.encoder)
+        fetch(chosen, chosen.encoder)
 
 
 def test_a_model_of_single_pictures_is_refused_for_clips(models):
     chosen = modality("video", models("vit"))
     with pytest.raises(ContractBroken, match="takes one video for several"):
-        hub.bring(chosen, chosen.encoder)
+        fetch(chosen, chosen.encoder)
 
 
 def test_a_models_own_code_is_not_run(models, tmp_path):
@@ -204,7 +205,7 @@ def test_a_models_own_code_is_not_run(models, tmp_path):
     (folder / "code.py").write_text(f"open({str(trace)!r}, 'w')\nclass Thing: pass\n")
     chosen = modality("image", folder)
     with pytest.raises(ContractBroken, match="cannot be used as its encoder"):
-        hub.bring(chosen, chosen.encoder)
+        fetch(chosen, chosen.encoder)
     assert not trace.exists()
 
 
@@ -275,7 +276,7 @@ def served(models, tmp_path, monkeypatch):
 
 def test_the_hub_is_asked_once_when_told_and_never_for_code(served, monkeypatch, tmp_path):
     chosen = modality("image", "tiny/vit", COMMIT)
-    bring = partial(hub.bring, chosen, chosen.encoder)
+    bring = partial(fetch, chosen, chosen.encoder)
     with pytest.raises(NoData, match="not in this machine's cache: set HF_HUB_OFFLINE=0"):
         bring()
     assert served == []
@@ -283,7 +284,7 @@ def test_the_hub_is_asked_once_when_told_and_never_for_code(served, monkeypatch,
     bring()
     assert not [path for path in served if path.endswith((".bin", ".py"))]
     with pytest.raises(NoData, match=f"the hub has no tiny/vit at {'f' * 40}"):
-        hub.bring(other := modality("image", "tiny/vit", "f" * 40), other.encoder)
+        fetch(other := modality("image", "tiny/vit", "f" * 40), other.encoder)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     served.clear()
     bring()
