@@ -14,6 +14,7 @@ data/5_models/bundle/           see tasks/bundle.py
 data/6_reports/                 JSON, Parquet and pictures
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 INDEX = Path("data/1_raw.json")
@@ -30,3 +31,9 @@ ANCHOR = Path("data/anchor")
 REPORTS = Path("data/6_reports")
 MEMO = Path(".memo")  # results of raw partitions, and checkpoints, that a runner brought; neither git's nor DVC's
 CHECKPOINTS = MEMO / "checkpoint"
+
+
+def candidate_folders(modalities: Iterable[str], fusions: Iterable[str]) -> dict[str, Path]:
+    """Name -> folder of every candidate of a night: those that are always there, then the fusions of params.yaml."""
+    plain = [*(f"alone-{m}" for m in modalities), "late", "logistic"]
+    return {name: CANDIDATES / "plain" / name for name in plain} | {name: CANDIDATES / name for name in fusions}

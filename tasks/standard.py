@@ -44,5 +44,10 @@ def answer(raw: npt.NDArray[np.float64], output: Output, statistics: Mapping[str
         return raw * statistics["deviation"] + statistics["mean"]
     if output.is_set:
         return np.asarray(0.5 * (1 + np.tanh(raw / 2)))  # the logistic function, without overflow
-    powers = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return softmax(raw)
+
+
+def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Logits [n, classes] as probabilities."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

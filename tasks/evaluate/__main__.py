@@ -17,7 +17,7 @@ from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import new_folder, read_json, write_json
 from tasks.measures import constant
 from tasks.params import Params, load
-from tasks.paths import CANDIDATES, REPORTS
+from tasks.paths import REPORTS, candidate_folders
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, decided, labelled, truth, write_parquet
@@ -45,7 +45,7 @@ def evaluate() -> None:
     if not labelled(test.labels(target)).any():
         raise ContractBroken(f"no sample of split test is labelled in {target}: raise split.test in params.yaml")
     with steady(params.threads):
-        answers, parameters = predicted(test, candidate_folders(tuple(params.modalities), params.fusions))
+        answers, parameters = predicted(test, candidate_folders(params.modalities, params.fusions))
     sure = Sureness(params.evaluate.bootstrap, params.evaluate.confidence, params.seed)
     complete = np.logical_and.reduce([present(body) for body in test.features.values()])
     judged = {name: judged_of(name, output, test, answers, parameters) for name, output in outputs.items()}
@@ -94,12 +94,6 @@ def draw(folder: Path, prefix: str, target: str, judged: Judged, selected: str) 
         draw_labels(folder / f"{prefix}labels.png", true, said, judged.output.classes)
     else:
         draw_confusion(folder / f"{prefix}confusion.png", true, said, judged.output.classes)
-
-
-def candidate_folders(modalities: tuple[str, ...], fusions: tuple[str, ...]) -> dict[str, Path]:
-    """Name -> folder of every candidate of this night."""
-    plain = [*(f"alone-{m}" for m in modalities), "late", "logistic"]
-    return {name: CANDIDATES / "plain" / name for name in plain} | {name: CANDIDATES / name for name in fusions}
 
 
 def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Answers], dict[str, int]]:

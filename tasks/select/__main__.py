@@ -13,7 +13,7 @@ from tasks.errors import ContractBroken, NoData
 from tasks.files import read_json, write_json
 from tasks.measures import tally
 from tasks.params import Params, load
-from tasks.paths import BUNDLE, CANDIDATES, MANIFEST, REPORTS
+from tasks.paths import BUNDLE, CANDIDATES, MANIFEST, REPORTS, candidate_folders
 from tasks.select.assemble import assemble
 from tasks.select.rule import RULE, Judged, choose
 from tasks.stage import count, enter
@@ -30,7 +30,7 @@ def select() -> None:
     """
     params = load()
     target, metric = params.gate.target, params.gate.metric
-    folders = candidate_folders(params)
+    folders = fitted_folders(params)
     cards = {name: read_json(folder / "candidate.json") for name, folder in folders.items()}
     val = labelled_validation(target)
     judged = {name: judge(folder, cards[name], val, target, metric) for name, folder in folders.items()}
@@ -51,14 +51,13 @@ def select() -> None:
     count(candidates=len(judged))
 
 
-def candidate_folders(params: Params) -> dict[str, Path]:
+def fitted_folders(params: Params) -> dict[str, Path]:
     """Name -> folder of every candidate of this night.
 
     Raises:
         NoData: a fusion of params.yaml or a plain candidate has not been fitted.
     """
-    plain = [*(f"alone-{m}" for m in params.modalities), "late", "logistic"]
-    folders = {name: CANDIDATES / "plain" / name for name in plain} | {name: CANDIDATES / name for name in params.fusions}
+    folders = candidate_folders(params.modalities, params.fusions)
     absent = [name for name, folder in folders.items() if not (folder / "candidate.json").is_file()]
     if absent:
         raise NoData(f"{CANDIDATES} has no candidate {', '.join(absent)}: `dvc pull`, or `dvc repro` its train stage")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tasks.errors import ContractBroken
 from tasks.features import Features
-from tasks.standard import NAMES
+from tasks.standard import NAMES, softmax
 from tasks.tables import labelled
 from tasks.train.card import Card, are_statistics, read_card
 from tasks.train.inputs import Inputs, present
@@ -115,8 +115,7 @@ def _product(answers: Array, priors: Array, there: Array) -> Array:
     evidence = np.log(np.maximum(answers, SURE)) - prior
     weight = there[:, :, None]
     votes = (evidence * weight).sum(axis=0) + (prior * weight).sum(axis=0) / weight.sum(axis=0)
-    powers = np.exp(votes - votes.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(votes)
 
 
 def _either(probabilities: Array) -> Array:
