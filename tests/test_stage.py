@@ -37,22 +37,29 @@ def test_a_lock_that_differs_says_what_to_do(tmp_path: Path) -> None:
         check_environment(lock)
 
 
+def run(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    (folder / "requirements.lock").write_text("")
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_a_mistake_is_one_line_and_a_bug_a_traceback(tmp_path: Path) -> None:
-    (tmp_path / "requirements.lock").write_text("")
     program = "from tasks.stage import enter\nfrom tasks.errors import NoData\ndef f(): raise {}\nenter(f)"
-
-    def run(error: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", program.format(error)],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(Path.cwd())},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    mistake = run("NoData('nothing here: land a batch')")
+    mistake = run(tmp_path, program.format("NoData('nothing here: land a batch')"))
     assert (mistake.returncode, mistake.stderr) == (2, "nightloom: nothing here: land a batch\n")
-    bug = run("ZeroDivisionError()")
+    bug = run(tmp_path, program.format("ZeroDivisionError()"))
     assert bug.returncode == 1
     assert "Traceback" in bug.stderr
+
+
+def test_what_would_go_wrong_as_python_ends_does_not_undo_a_stage(tmp_path: Path) -> None:
+    """As Arrow's threads do that are just starting then."""
+    begin = "import atexit, os\nfrom tasks.stage import enter\natexit.register(os.abort)\n"
+    ended = run(tmp_path, begin + "def f(): print('done', end='')\nenter(f)")
+    assert (ended.returncode, ended.stdout) == (0, "done")

@@ -13,6 +13,7 @@ from tasks.ingest.erased import ERASED, read_erased
 from tasks.ingest.landing import look
 from tasks.params import load
 from tasks.paths import RAW, REFERENCE
+from tasks.stage import MISTAKE, leave
 
 
 def main() -> None:
@@ -69,8 +70,10 @@ def _record(batches: list[Batch]) -> None:
 
 
 if __name__ == "__main__":
+    code = 0
     try:
         main()
     except TasksError as told:
         print(f"nightloom: {told}", file=sys.stderr)
-        sys.exit(2)
+        code = MISTAKE
+    leave(code)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tasks.errors import TasksError
 from tasks.measure import measure, raw_samples
 from tasks.paths import BUNDLE
+from tasks.stage import MISTAKE, leave
 
 
 def main() -> None:
@@ -14,8 +15,9 @@ def main() -> None:
         measured = measure(BUNDLE, raw_samples(Path()))
     except TasksError as mistake:
         print(f"nightloom: {mistake}", file=sys.stderr)
-        sys.exit(2)
+        leave(MISTAKE)
     print(" · ".join(f"{name} {value}" for name, value in measured.items()))
+    leave(0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """In a child process: do what one Airflow task asks for, `python -m tasks.run` with the request on standard input."""
 
 import gc
-import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +10,7 @@ from tasks.run.failures import say
 from tasks.run.parsing import parse_once
 from tasks.run.reflink import reflink_whole
 from tasks.run.settings import settings
+from tasks.stage import leave
 
 
 def _open(body: Mapping[str, Any]) -> object:
@@ -136,6 +135,4 @@ if __name__ == "__main__":
         code = 0
     except Exception as error:
         code = say(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # Python would take apart what it imported, object by object: up to a second, to no end
+    leave(code)

@@ -19,6 +19,7 @@ from tasks.profile.__main__ import profile
 from tests.extract.raw import rows, write_params, write_raw
 
 STAGES = {"profile": (profile, PROFILES / "thing"), "extract": (extract, FEATURES / "thing")}
+ROOT = Path(__file__).parents[2]
 ROWS = (20, 20, 10)  # of the three partitions
 
 
@@ -73,9 +74,9 @@ def test_with_any_of_them_brought_the_bytes_are_those_from_scratch(stage, comput
 def test_another_process_makes_the_same_bytes(stage, computed):
     _, out, wanted = stage
     name = "profile" if out.parent == PROFILES else "extract"
-    code = f"from tasks.{name}.__main__ import {name}; {name}('thing')"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+    shutil.copy(ROOT / "requirements.lock", ".")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-m", f"tasks.{name}", "thing"], check=True, capture_output=True, env=environment)
     assert folder_digest(out) == wanted
 
 
