@@ -51,7 +51,7 @@ def run(root: Path, recipe: str = SAMPLE) -> int:
         for note in notes:
             say(note)
         if not night.nothing:
-            say(look_further(night, port, mlflow_port))
+            say(look_further(night, port, mlflow_port, None if recipe == SAMPLE else root))
         return 0 if night.done else 1
 
 

@@ -8,8 +8,10 @@ from tasks.embedded.preflight import check_checkout
 from tasks.errors import UnknownName
 from tasks.run.git import git
 from tasks.run.settings import settings
+from tasks.stage import LOCK
 
 RECIPES = Path("data/recipes")
+VENV = ".venv"
 OWN = ("CENTRAL", "REMOTE", "CACHE", "MLFLOW")  # settings that a project has of its own
 
 
@@ -60,3 +62,11 @@ def make_project(root: Path, name: str, place: Path) -> None:
     git("add", "--all", cwd=place)
     when = git("log", "-1", "--format=%cI", cwd=place)  # the same content is the same commit
     git("commit", "--quiet", "--allow-empty", f"--message=Recipe {name}", cwd=place, date=when)
+    _share_environment(root, place)
+
+
+def _share_environment(root: Path, place: Path) -> None:
+    """Let `make` and the commands that a night ends with work in the project too, with the checkout's .venv."""
+    shutil.copystat(root / LOCK, place / LOCK)  # as old as in the checkout: make does not install anew
+    if (root / VENV).exists() and not (place / VENV).is_symlink():
+        (place / VENV).symlink_to((root / VENV).resolve())

@@ -11,6 +11,7 @@ from tasks.embedded.follow import WIDTH, Failure
 PLAIN = ("late", "logistic")
 MOVED_NOTHING = ("overtaken", "nothing new")  # outcomes of a run that another one was faster than
 BAR = 30  # characters of a score of 1
+LEAST = 0.0005  # what three decimals still show; targets may have small units
 
 
 @dataclass(frozen=True)
@@ -130,27 +131,30 @@ def _other(target: str, scores: Mapping[str, Any], selected: str) -> str:
         return f"{target}: labelled in too few test samples to be scored ({scores['samples']})"
     metric, found = scores["metric"], scores["candidates"][selected][scores["metric"]]
     interval = _interval(found["low"], found["high"])
-    return f"{target}: {metric.replace('_', ' ')} {found['value']:.3f} {interval} on {scores['samples']} test samples"
+    return f"{target}: {metric.replace('_', ' ')} {_number(found['value'])} {interval} on {scores['samples']} test samples"
 
 
 def _score(name: str, score: Mapping[str, float], selected: bool) -> str:
     label = f"{name} (selected)" if selected else name
-    bar = "#" * round(BAR * score["value"])
-    return f"  {label:<24}  {score['value']:.3f} {_interval(score['low'], score['high']):>18}  {bar}"
+    bar = "#" * min(BAR, round(BAR * score["value"]))  # none for a score below 0, such as an error
+    return f"  {label:<24}{_number(score['value']):>7} {_interval(score['low'], score['high']):>18}  {bar}"
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    if value is None:
+        return ""
+    return f"{value:.3f}" if value == 0 or abs(value) >= LEAST else f"{value:.1e}"
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+    return "" if low is None or high is None else f"[{_number(low)}, {_number(high)}]"
 
 
-def look_further(night: Night, port: int, mlflow_port: int) -> str:
-    """The commands that show more."""
+def look_further(night: Night, port: int, mlflow_port: int, project: Path | None = None) -> str:
+    """The commands that show more; those of a recipe work in its own project."""
     report = (night.closed or {}).get("report")
     rows = [
+        (f"cd {project}" if project else "", "the recipe's project: what follows works there"),
         ("make up", f"Airflow on port {port}, MLflow on port {mlflow_port}"),
         (f"open {shown(Path(report))}" if report else "", "this run's page"),
         ("git log --first-parent nightly" if night.done else "", "the diary, a commit per night"),

@@ -61,6 +61,20 @@ def test_a_version_of_the_checkout_is_none_of_the_project(checkout: Path, tmp_pa
     assert git("tag", "--list", cwd=tmp_path / "project") == ""
 
 
+def test_make_works_in_it_with_the_checkouts_environment(checkout: Path, tmp_path: Path) -> None:
+    (checkout / ".venv").mkdir()
+    commit(checkout, ".gitignore", "/.venv\n/.nightloom/\n")
+    (checkout / "data/recipes/mine").mkdir()
+    commit(checkout, "data/recipes/mine/params.yaml", OTHER)
+    os.utime(checkout / "requirements.lock", (1, 1))
+    place = tmp_path / "project"
+    for _ in range(2):
+        make_project(checkout, "mine", place)
+        assert (place / ".venv").samefile(checkout / ".venv")
+        assert (place / "requirements.lock").stat().st_mtime == 1
+        assert git("status", "--porcelain", cwd=place) == ""
+
+
 def test_an_unknown_recipe_is_told_the_known_ones(checkout: Path, project: Path) -> None:
     with pytest.raises(UnknownName, match="unknown recipe 'yours'; known: mine"):
         make_project(checkout, "yours", project)

@@ -110,7 +110,17 @@ def test_a_number_and_the_other_targets_have_their_lines() -> None:
     assert "age: labelled in too few test samples to be scored (1)" in text
     text = render(night(scores={**size, "selected": "mean"}))
     fits(text)
-    assert "mean (selected)           -2.500   [-3.500, -1.500]" in text
+    assert "mean (selected)          -2.500   [-3.500, -1.500]" in text
+    assert "#" not in text
+
+
+def test_what_is_small_in_its_unit_does_not_read_as_nothing() -> None:
+    tiny = {"neg_mean_absolute_error": {"value": -0.00021, "low": -0.0004, "high": 0.0}, "parameters": 1}
+    size = {"metric": "neg_mean_absolute_error", "samples": 300, "groups": 90, "candidates": {"mean": tiny}}
+    text = render(night(scores={**size, "selected": "mean", "others": {"size": size}}))
+    fits(text)
+    assert "mean (selected)         -2.1e-04  [-4.0e-04, 0.000]" in text
+    assert "size: neg mean absolute error -2.1e-04 [-4.0e-04, 0.000] on 300" in text
 
 
 def test_a_night_that_says_no_keeps_the_champion() -> None:
@@ -191,3 +201,10 @@ def test_the_commands_to_look_further(report: str | None) -> None:
     assert "make reproduce VERSION=v1.1.0" in text
     assert "8081" in text
     assert (report or "make up") in text
+
+
+def test_a_recipes_commands_begin_with_the_way_to_its_project() -> None:
+    project = Path("/home/me/nightloom/.nightloom/recipes/diagnosis")
+    lines = look_further(night(), 8081, 5000, project).splitlines()
+    assert lines[1].startswith(f"cd {project}")
+    assert "recipe" not in look_further(night(), 8081, 5000)
