@@ -16,6 +16,7 @@ from tasks.train import Candidate
 from tasks.train.fit import Task, fit
 from tasks.train.fusions import FUSIONS
 from tasks.train.inputs import Inputs, read_inputs, read_outputs
+from tasks.train.late import Late
 from tasks.train.plain import plain
 
 
@@ -46,7 +47,8 @@ def write(candidate: Candidate, val: Inputs, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     candidate.save(folder)
     columns = {"sample_id": val.samples["sample_id"].combine_chunks()}
-    for target, answer in candidate.predict(val.features).items():
+    answers = candidate.held_out(val) if isinstance(candidate, Late) else candidate.predict(val.features)
+    for target, answer in answers.items():
         columns |= answer_columns(target, answer)
     write_parquet(folder / "scores.parquet", pa.table(columns))
 

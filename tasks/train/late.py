@@ -1,6 +1,7 @@
 """Late averaging: each modality answers alone, then the answers are combined by how much each knows."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Late:
         """Combine candidates that were fitted alone: nothing is left to fit but how far values are trusted."""
         by_modality = {part.card.modalities[0]: part for part in parts}
         cards = {m: by_modality[m].card for m in sorted(by_modality)}
-        trust = {m: _trust(part, val.only(m)) for m, part in sorted(by_modality.items())}
+        trust = _trusts(by_modality, val, np.ones(len(val), bool))
         card = Card(
             name="late",
             kind="late",
@@ -64,6 +65,22 @@ class Late:
         there[:, ~there.any(axis=0)] = 1  # nothing at all: each part answers its prior
         answers = [self.parts[m].predict({m: inputs[m]}) for m in inputs]
         return {t: self._combined(t, np.stack([a[t] for a in answers]), there) for t in self.card.targets}
+
+    def held_out(self, val: Inputs) -> Answers:
+        """Answers for the validation samples, each by a trust that was measured without its group, as `predict` gives them.
+
+        `select` compares candidates by them: one that was fitted on these samples would be ahead of those that were not.
+        """
+        answers = self.predict(val.features)
+        if not self.card.values:
+            return answers
+        half = np.unique(val.samples["group"].to_pylist(), return_inverse=True)[1] % 2 == 0
+        for measured, asked in ((half, ~half), (~half, half)):
+            settings = {**self.card.settings, "trust": _trusts(self.parts, val, measured)}
+            found = Late(replace(self.card, settings=settings), self.parts).predict(val.features)
+            for target in self.card.values:
+                answers[target][asked] = found[target][asked]
+        return answers
 
     def _combined(self, target: str, answers: Array, there: Array) -> Array:
         """One target's answers [m, n, width], modalities by name, as one [n, width]."""
@@ -137,18 +154,25 @@ def _committee(answers: Array, mean: Array, deviation: Array, error: Array, ther
     return np.asarray(told.sum(axis=0) / weight.sum(axis=0) + centre)[:, None]
 
 
-def _trust(part: Neural, val: Inputs) -> dict[str, dict[str, float]]:
-    """How far a modality's values are to be trusted, by the validation samples that have it.
+def _trusts(parts: Mapping[str, Neural], val: Inputs, measured: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    return {m: _trust(part, val.only(m), measured) for m, part in sorted(parts.items())}
+
+
+def _trust(part: Neural, val: Inputs, measured: npt.NDArray[np.bool_]) -> dict[str, dict[str, float]]:
+    """How far a modality's values are to be trusted, by the validation samples that have it, of those in bool [n].
 
     `slope`, in 0 … 1, is what its answers' distance from the mean has to be multiplied with for the smallest squared error;
-    `error` is the root of the mean squared error that is left, in the target's unit.
+    `error` is the root of the mean squared error that is left, in the target's unit: without a sample it tells nothing.
     """
     if not part.card.values:
         return {}
     answers, found = part.predict(val.features), {}
     for target in part.card.values:
         statistics, truth = part.card.settings["statistics"][target], val.labels(target)
-        known = np.intersect1d(val.there, np.flatnonzero(labelled(truth)))
+        known = np.intersect1d(val.there, np.flatnonzero(labelled(truth) & measured))
+        if not len(known):
+            found[target] = {"slope": LEAST, "error": statistics["deviation"]}
+            continue
         said, true = (values[known] - statistics["mean"] for values in (answers[target][:, 0], truth))
         slope = float(np.clip((said * true).sum() / max((said**2).sum(), LEAST), LEAST, 1))
         error = float(np.sqrt(np.square(slope * said - true).mean()))

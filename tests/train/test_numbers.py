@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -120,6 +121,23 @@ def test_the_trust_of_late_is_the_best_slope_on_validation_samples_that_have_the
         assert found["size"]["slope"] == pytest.approx(np.clip(best, 1e-12, 1))
         if best < 1:
             assert found["size"]["error"] == pytest.approx(np.sqrt(residues[0] / known.sum()))
+
+
+def test_no_validation_samples_own_value_tells_how_far_late_is_trusted_on_it():
+    late, val = load_candidate(PLAIN / "late"), read_inputs(MODALITIES, "val")
+    before = late.held_out(val)["size"][:, 0]
+    groups = np.array(val.samples["group"].to_pylist())
+    ours, sizes = groups == groups[0], val.labels("size")
+    column = pa.array(np.where(ours, sizes + 1000, sizes), pa.float64(), mask=~labelled(sizes))
+    place = val.samples.column_names.index("size")
+    after = late.held_out(replace(val, samples=val.samples.set_column(place, "size", column)))["size"][:, 0]
+    assert ours.sum() < len(ours)
+    np.testing.assert_array_equal(after[ours], before[ours])
+    assert (after != before).any()
+    scores = pq.read_table(PLAIN / "late/scores.parquet")
+    np.testing.assert_array_equal(read_answer(scores, "size", late.card.outputs["size"])[:, 0], before)
+    label = read_answer(scores, "label", late.card.outputs["label"])
+    np.testing.assert_array_equal(label, late.predict(val.features)["label"])
 
 
 def test_a_modality_that_knows_nothing_has_no_say_in_late():
