@@ -103,7 +103,8 @@ def plant_features(folder: Path, samples: int) -> None:
         folder / MANIFEST / "manifest.json",
         {"targets": {"label": {"type": "classification", "classes": list("abcd")}}, "samples": samples},
     )
-    write_json(folder / REPORTS / "select.json", {"selected": "mean"})
+    choice = {"selected": "mean", "target": "label", "metric": "accuracy", "candidates": {"mean": {"score": 0.5}}}
+    write_json(folder / REPORTS / "select.json", choice)
     for m in MODALITIES:
         directions = rng.normal(size=(4, 1, WIDTH)).astype(np.float32)
         for at in range(0, samples, PARTITION):
