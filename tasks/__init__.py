@@ -24,7 +24,8 @@ What several of them use lies beside the folders:
     checkpoint, steady       training that goes on where it was cut off; the same bits every time
     parallel                 the same work on many rows, by several processes
     splits                   train, validation, test, of which only train may be fitted to
-    bundle, measures         a model, whole; what scores are made of
+    bundle                   a model, whole
+    measures, tally, ranks   what scores are made of, by group; those of probabilities
     params, targets, schema  params.yaml, checked; what a target asks for
     standard, losses         a target measured on the train split; what a network is fitted to
     stage, errors            the door of every stage; every known mistake

@@ -1,12 +1,11 @@
 """Scores, and how sure they are: samples of one group are not independent, so groups are what is drawn again.
 
-A score is a function of sums: each group contributes a row of sums, a resample is a weighted
-sum of rows, and the ratio is taken once at the end. Two models on the same samples share their rows' groups, so that
-their difference is paired.
+Most scores are functions of sums by group, some of ranks (`tasks/ranks.py`); either is taken again of resamples of the groups
+(`tasks/tally.py`). Two models on the same samples see the same resamples, so that their difference is paired.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import ContractBroken
-from tasks.tables import labelled
+from tasks.ranks import auprc, auroc
+from tasks.tables import decided, labelled
+from tasks.tally import Array, Tally, of_sums
+from tasks.targets import RANKING, Output
 
 FEW_GROUPS = 30  # below, percentiles of a bootstrap over groups cover too little (0.79 at 4 groups); Student's t covers
 CELLS = 4_000_000  # drawn at once: memory stays flat
 
-Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
-Said = npt.NDArray[Any]  # class indices, or values
+Said = npt.NDArray[Any]  # class indices, values, or, where ranks count, a probability per class
 
 
 @dataclass(frozen=True)
@@ -37,39 +38,13 @@ class Interval:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
-@dataclass(frozen=True)
-class Tally:
-    """One model's sums by group.
-
-    Attributes:
-        by_group: float64 [groups, k], one row of sums per group, groups in sorted order.
-        ratio: from sums [..., k] to scores [...].
-    """
-
-    by_group: Array
-    ratio: Callable[[Array], Array]
-
-    @property
-    def value(self) -> float:
-        """The score on all samples."""
-        return float(self.ratio(self.by_group.sum(axis=0)))
-
-    def minus(self, other: "Tally") -> "Tally":
-        """The difference of two models' scores on the same samples, as a tally of both their sums."""
-        if len(self.by_group) != len(other.by_group):
-            raise ContractBroken(f"scores over {len(self.by_group)} and {len(other.by_group)} groups cannot be paired")
-        mine, first, second = self.by_group.shape[1], self.ratio, other.ratio
-        both = np.concatenate([self.by_group, other.by_group], axis=1)
-        return Tally(both, lambda sums: first(sums[..., :mine]) - second(sums[..., mine:]))
-
-
 def tally(metric: str, truth: Said, predicted: Said, groups: npt.NDArray[np.object_], classes: int) -> Tally:
-    """Sum what a metric needs by group.
+    """Gather what a metric needs, by group.
 
     Args:
         metric: a name in `METRICS`.
         truth: int64 [n], class indices, or [n, classes], 0 and 1 for each of several labels; or float64 [n], values.
-        predicted: the same of a model.
+        predicted: the same of a model; where ranks count, float64 [n, classes], its probabilities (see `said`).
         groups: [n], the group of each sample.
         classes: number of classes; 0 for a metric of numbers.
 
@@ -81,7 +56,7 @@ def tally(metric: str, truth: Said, predicted: Said, groups: npt.NDArray[np.obje
             f"a score needs samples: got {len(truth)} labels, {len(predicted)} predictions, {len(groups)} groups"
         )
     for what, labels in {"labels": truth, "predictions": predicted}.items():
-        if not classes and not np.isfinite(labels).all():
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             raise ContractBroken(f"{what} must be finite, got {int((~np.isfinite(labels)).sum())} that are not")
         highest = 1 if labels.ndim == 2 else classes - 1
         if classes and (labels.min() < 0 or labels.max() > highest):
@@ -94,7 +69,7 @@ def _accuracy(truth: Labels, predicted: Labels, group: Labels, groups: int, clas
     """Share of hits; of several labels all must be right."""
     hit = truth == predicted
     hits = np.bincount(group[hit if hit.ndim == 1 else hit.all(axis=1)], minlength=groups)
-    return Tally(np.stack([hits, np.bincount(group, minlength=groups)], axis=1).astype(np.float64), _share)
+    return of_sums(np.stack([hits, np.bincount(group, minlength=groups)], axis=1).astype(np.float64), _share)
 
 
 def _share(sums: Array) -> Array:
@@ -103,12 +78,12 @@ def _share(sums: Array) -> Array:
 
 def _macro_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
     """Mean of F1 = 2 hits / (in truth + in predictions) over the classes that occur in either; 0 when none does."""
-    return Tally(_by_class(truth, predicted, group, groups, classes), _mean_f1)
+    return of_sums(_by_class(truth, predicted, group, groups, classes), _mean_f1)
 
 
 def _weighted_f1(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Tally:
     """Mean of F1 over the classes, each counted as often as it is true; 0 when none ever is."""
-    return Tally(_by_class(truth, predicted, group, groups, classes), _frequent_f1)
+    return of_sums(_by_class(truth, predicted, group, groups, classes), _frequent_f1)
 
 
 def _by_class(truth: Labels, predicted: Labels, group: Labels, groups: int, classes: int) -> Array:
@@ -151,7 +126,7 @@ def _r2(truth: Array, predicted: Array, group: Labels, groups: int, classes: int
     """Share of the variance that is explained: 1 - sum of squared errors / sum of squares about the samples' own mean."""
     centred = truth - truth.mean()  # a large mean would leave no digits for the variance; a shift changes nothing
     columns = [np.square(truth - predicted), np.square(centred), centred, np.ones(len(truth))]
-    return Tally(_summed(columns, group, groups), _explained)
+    return of_sums(_summed(columns, group, groups), _explained)
 
 
 def _explained(sums: Array) -> Array:
@@ -163,13 +138,13 @@ def _explained(sums: Array) -> Array:
 
 def _mean_error(truth: Array, predicted: Array, group: Labels, groups: int, classes: int) -> Tally:
     """Mean absolute error, below 0."""
-    return Tally(_summed([-np.abs(truth - predicted), np.ones(len(truth))], group, groups), _share)
+    return of_sums(_summed([-np.abs(truth - predicted), np.ones(len(truth))], group, groups), _share)
 
 
 def _root_error(truth: Array, predicted: Array, group: Labels, groups: int, classes: int) -> Tally:
     """Root of the mean squared error, below 0."""
     squares = _summed([np.square(truth - predicted), np.ones(len(truth))], group, groups)
-    return Tally(squares, lambda sums: -np.sqrt(_share(sums)))
+    return of_sums(squares, lambda sums: -np.sqrt(_share(sums)))
 
 
 def _summed(columns: list[Array], group: Labels, groups: int) -> Array:
@@ -181,6 +156,8 @@ METRICS: dict[str, Callable[[Said, Said, Labels, int, int], Tally]] = {
     "accuracy": _accuracy,
     "macro_f1": _macro_f1,
     "weighted_f1": _weighted_f1,
+    "auroc": auroc,
+    "auprc": auprc,
     "r2": _r2,
     "neg_mean_absolute_error": _mean_error,
     "neg_root_mean_squared_error": _root_error,
@@ -190,6 +167,18 @@ LIMITS = {  # lowest and highest score; others are 0 and 1
     "neg_mean_absolute_error": (None, 0.0),
     "neg_root_mean_squared_error": (None, 0.0),
 }
+
+
+def said(metric: str, answer: Array, output: Output) -> Said:
+    """What a metric holds against the truth of an answer [n, width]: the decision, or where ranks count the answer itself."""
+    return answer if metric in RANKING else decided(answer, output)
+
+
+def blind(metric: str, always: Said, samples: int, output: Output) -> Said:
+    """What is said of so many samples without looking, by `constant`; where ranks count, all are alike."""
+    if metric in RANKING:
+        return np.zeros((samples, len(output.classes)))
+    return np.broadcast_to(always, (samples, *np.shape(always)))
 
 
 def limits(metric: str) -> tuple[float | None, float]:
@@ -213,7 +202,7 @@ def interval(sums: Tally, rng: np.random.Generator, draws: int, tail: float) -> 
     Raises:
         ContractBroken: one group only: nothing says how sure its score is.
     """
-    groups = len(sums.by_group)
+    groups = sums.groups
     if groups < 2:
         raise ContractBroken(f"an interval needs at least 2 groups of samples, got {groups}: land more, or set `group`")
     if groups < FEW_GROUPS:
@@ -221,32 +210,28 @@ def interval(sums: Tally, rng: np.random.Generator, draws: int, tail: float) -> 
 
         half = float(t.ppf(1 - tail, groups - 1)) * standard_error(sums)
         return Interval(sums.value, sums.value - half, sums.value + half)
-    scores = np.concatenate([sums.ratio(part) for part in _resampled(sums.by_group, rng, draws)])
+    scores = np.concatenate([sums.drawn(times) for times in _resampled(groups, rng, draws)])
     low, high = np.quantile(scores, [tail, 1 - tail])
     return Interval(sums.value, float(low), float(high))
 
 
-def _resampled(by_group: Array, rng: np.random.Generator, draws: int) -> list[Array]:
-    """Sums of `draws` resamples of the groups, [draws, k] in pieces; the pieces' size does not change what is drawn."""
-    groups = len(by_group)
+def _resampled(groups: int, rng: np.random.Generator, draws: int) -> Iterator[Labels]:
+    """How often each group is in each of `draws` resamples, [draws, groups] in pieces; their size changes nothing."""
     size = max(1, CELLS // groups)
-    return [_one_piece(by_group, rng, min(size, draws - start)) for start in range(0, draws, size)]
-
-
-def _one_piece(by_group: Array, rng: np.random.Generator, draws: int) -> Array:
-    groups = len(by_group)
-    drawn = rng.integers(0, groups, size=(draws, groups)) + np.arange(draws)[:, None] * groups
-    times = np.bincount(drawn.ravel(), minlength=draws * groups).reshape(draws, groups)
-    return np.asarray(times @ by_group)
+    for start in range(0, draws, size):
+        part = min(size, draws - start)
+        drawn = rng.integers(0, groups, size=(part, groups)) + np.arange(part)[:, None] * groups
+        yield np.bincount(drawn.ravel(), minlength=part * groups).reshape(part, groups)
 
 
 def standard_error(sums: Tally) -> float:
     """Standard error over groups by the jackknife: leave each group out once (Efron, Stein, Annals of Statistics 1981)."""
-    groups = len(sums.by_group)
-    if groups < 2:
-        raise ContractBroken(f"a standard error needs at least 2 groups of samples, got {groups}: land more, or set `group`")
-    left = sums.ratio(sums.by_group.sum(axis=0) - sums.by_group)
-    return math.sqrt((groups - 1) / groups * float(((left - left.mean()) ** 2).sum()))
+    if sums.groups < 2:
+        raise ContractBroken(
+            f"a standard error needs at least 2 groups of samples, got {sums.groups}: land more, or set `group`"
+        )
+    left = sums.left()
+    return math.sqrt((len(left) - 1) / len(left) * float(((left - left.mean()) ** 2).sum()))
 
 
 def constant(train: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -52,7 +52,7 @@ def test_one_modality_can_be_read_alone() -> None:
         (
             "gate.metric",
             "accurcy",
-            "gate.metric must be one of accuracy, macro_f1, weighted_f1 for label, a classification, got 'accurcy'",
+            "gate.metric must be one of accuracy, macro_f1, weighted_f1, auroc, auprc for label, a classification, got",
         ),
         ("gate.target", "x", "unknown target in params.yaml: gate.target = 'x'; known: label"),
         ("fusions", ["mean", "blend"], f"unknown fusion in params.yaml: 'blend'; known: {', '.join(FUSIONS)}"),

@@ -20,7 +20,7 @@ from tasks.params import Params, load
 from tasks.paths import REPORTS, candidate_folders
 from tasks.stage import count, enter
 from tasks.steady import steady
-from tasks.tables import answer_columns, decided, labelled, truth, write_parquet
+from tasks.tables import answer_columns, labelled, truth, write_parquet
 from tasks.targets import METRICS, Output
 from tasks.train import load_candidate
 from tasks.train.inputs import Inputs, present, read_inputs, read_outputs, read_samples_of
@@ -81,13 +81,13 @@ def judged_of(
     target: str, output: Output, test: Inputs, answers: Mapping[str, Answers], parameters: Mapping[str, int]
 ) -> Judged:
     """What every candidate says about one target, beside the truth, of all test samples."""
-    said = {name: decided(answer[target], output) for name, answer in answers.items()}
-    return Judged(test.labels(target), np.array(test.samples["group"].to_pylist(), object), said, parameters, output)
+    told = {name: answer[target] for name, answer in answers.items()}
+    return Judged(test.labels(target), np.array(test.samples["group"].to_pylist(), object), told, parameters, output)
 
 
 def draw(folder: Path, prefix: str, target: str, judged: Judged, selected: str) -> None:
     """Draw what the selected candidate says against the truth."""
-    true, said = judged.truth, judged.predicted[selected]
+    true, said = judged.truth, judged.predicted(selected)
     if judged.output.is_number:
         draw_values(folder / f"{prefix}predicted.png", target, true, said)
     elif judged.output.is_set:

@@ -27,7 +27,7 @@ def alike(judged: Judged, features: Mapping[str, Features], places: Rows, sure: 
     """Every pair of modalities on the judged samples that have both, one of each group, so that these are independent.
 
     Args:
-        judged: truth, groups, and predictions of the candidates `alone-<modality>`.
+        judged: truth, groups, and answers of the candidates `alone-<modality>`.
         features: by modality; of these samples and others.
         places: int64 [n], the judged samples' rows in `features`.
         sure: draws samples, where there are more than enough, and permutations.
@@ -70,7 +70,7 @@ def _classes(judged: Judged) -> Rows:
 
 def _errors(judged: Judged, name: str) -> Array:
     """How far off an answer is, float64 [n]: of a value the distance, else 1 where anything of it is wrong."""
-    said, truth = judged.predicted[name], judged.truth
+    said, truth = judged.predicted(name), judged.truth
     if judged.output.is_number:
         return np.asarray(np.abs(said - truth))
     wrong = (said != truth).reshape(len(truth), -1)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tasks.evaluate.scores import ALONE, Judged, Sureness
-from tasks.measures import Tally, interval, tally
+from tasks.measures import interval
+from tasks.tally import Tally
 
 LATE = "late"
 
@@ -36,9 +36,8 @@ def interaction(
         lead = judged.tally(metric, name).minus(other)
         return interval(lead, sure.generator("interaction", metric), sure.draws, sure.tail).as_json()
 
-    blind = np.broadcast_to(constant, judged.truth.shape)
-    prior = tally(metric, judged.truth, blind, judged.groups, len(judged.output.classes))
-    names = [best, *sorted(name for name in judged.predicted if name.startswith(ALONE))]
+    prior = judged.prior(metric, constant)
+    names = [best, *sorted(name for name in judged.answers if name.startswith(ALONE))]
     return {
         "joint": best,
         "over_late": over(best, judged.tally(metric, LATE)),

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.measures import Interval, Tally, clipped, interval, tally
+from tasks.measures import Interval, blind, clipped, interval, said, tally
 from tasks.params import keyed_seed
+from tasks.tables import decided
+from tasks.tally import Tally
 from tasks.targets import METRICS, Output
 
 ALONE = "alone-"
@@ -21,25 +23,36 @@ class Judged:
     Attributes:
         truth: [n], class indices int64 or values float64.
         groups: object [n].
-        predicted: candidate -> [n], the same.
+        answers: candidate -> float64 [n, width], probabilities or values.
         parameters: candidate -> number of fitted numbers.
         output: what is answered.
     """
 
     truth: npt.NDArray[Any]
     groups: npt.NDArray[np.object_]
-    predicted: Mapping[str, npt.NDArray[Any]]
+    answers: Mapping[str, npt.NDArray[np.float64]]
     parameters: Mapping[str, int]
     output: Output
 
     def where(self, rows: npt.NDArray[np.bool_]) -> "Judged":
         """Only some of the samples."""
-        predicted = {name: labels[rows] for name, labels in self.predicted.items()}
-        return Judged(self.truth[rows], self.groups[rows], predicted, self.parameters, self.output)
+        answers = {name: answer[rows] for name, answer in self.answers.items()}
+        return Judged(self.truth[rows], self.groups[rows], answers, self.parameters, self.output)
+
+    def predicted(self, name: str) -> npt.NDArray[Any]:
+        """What one candidate decides, comparable with `truth`."""
+        return decided(self.answers[name], self.output)
 
     def tally(self, metric: str, name: str) -> Tally:
-        """A metric's sums of one candidate."""
-        return tally(metric, self.truth, self.predicted[name], self.groups, len(self.output.classes))
+        """A metric by group of one candidate."""
+        return self._tally(metric, said(metric, self.answers[name], self.output))
+
+    def prior(self, metric: str, always: npt.NDArray[Any]) -> Tally:
+        """A metric by group of answering without looking (see `tasks.measures.constant`)."""
+        return self._tally(metric, blind(metric, always, len(self.truth), self.output))
+
+    def _tally(self, metric: str, predicted: npt.NDArray[Any]) -> Tally:
+        return tally(metric, self.truth, predicted, self.groups, len(self.output.classes))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -71,7 +84,7 @@ def scores_of(judged: Judged, sure: Sureness) -> dict[str, Any]:
     All candidates see the same resamples, so that their intervals can be compared.
     """
     candidates: dict[str, Any] = {}
-    for name in sorted(judged.predicted):
+    for name in sorted(judged.answers):
         found = {}
         for m in METRICS[judged.output.type]:
             bounds = interval(judged.tally(m, name), sure.generator(m), sure.draws, sure.tail)
@@ -85,7 +98,7 @@ def gain_over_best_single(judged: Judged, selected: str, metric: str, sure: Sure
 
     The best is taken on the same samples, which favours the single modality: the gain is not flattered.
     """
-    sums = {name: judged.tally(metric, name) for name in judged.predicted}
+    sums = {name: judged.tally(metric, name) for name in judged.answers}
     singles = sorted(name for name in sums if name.startswith(ALONE))
     best = max(singles, key=lambda name: sums[name].value)
     gain: Interval = interval(sums[selected].minus(sums[best]), sure.generator("gain", metric), sure.draws, sure.tail)

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 
 from tasks.errors import NoData
 from tasks.files import read_json
-from tasks.measures import Interval, Tally, constant, interval, tally
+from tasks.measures import Interval, blind, constant, interval, said, tally
 from tasks.params import Gate, Params, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
-from tasks.tables import decided, read_answer, truth
+from tasks.tables import read_answer, truth
+from tasks.tally import Tally
 from tasks.targets import Output, outputs
 
 
@@ -59,11 +60,15 @@ class Evidence:
     found: list[str]
 
     def tally(self, answer: npt.NDArray[np.float64]) -> Tally:
-        """The metric's sums by group for these answers [n, width] to `ids`."""
-        return self.score(decided(answer, self.output))
+        """The metric by group for these answers [n, width] to `ids`."""
+        return self._score(said(self.gate.metric, answer, self.output))
 
-    def score(self, predicted: npt.NDArray[Any]) -> Tally:
-        """The metric's sums by group for these class indices or values [n]."""
+    @property
+    def prior(self) -> Tally:
+        """The metric by group of answering without looking."""
+        return self._score(blind(self.gate.metric, self.constant, len(self.ids), self.output))
+
+    def _score(self, predicted: npt.NDArray[Any]) -> Tally:
         return tally(self.gate.metric, self.truth, predicted, self.groups, len(self.output.classes))
 
     def bounds(self, name: str, sums: Tally) -> Interval:

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 
 from tasks.errors import ContractBroken, NoData
 from tasks.files import read_json, write_json
-from tasks.measures import tally
+from tasks.measures import said, tally
 from tasks.params import Params, load
 from tasks.paths import BUNDLE, CANDIDATES, MANIFEST, REPORTS, candidate_folders
 from tasks.select.assemble import assemble
 from tasks.select.rule import RULE, Judged, choose
 from tasks.stage import count, enter
-from tasks.tables import decided, read_answer, truth
+from tasks.tables import read_answer, truth
 from tasks.targets import outputs
 
 
@@ -93,7 +93,7 @@ def judge(folder: Path, card: dict[str, Any], val: pa.Table, target: str, metric
     if not np.isfinite(answer).all():
         raise ContractBroken(f"{folder / 'scores.parquet'} holds NaN or infinity in {target}: refit the candidate")
     groups = np.array(val["group"].to_pylist(), object)
-    sums = tally(metric, truth(val[target]), decided(answer, output), groups, len(output.classes))
+    sums = tally(metric, truth(val[target]), said(metric, answer, output), groups, len(output.classes))
     return Judged(card["kind"], card["parameters"], sums)
 
 

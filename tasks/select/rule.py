@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.measures import Tally, standard_error
+from tasks.measures import standard_error
+from tasks.tally import Tally
 
 RULE = (
     "the simplest candidate whose score on validation data is within one clustered standard error, of the paired difference,"

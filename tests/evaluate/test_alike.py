@@ -45,7 +45,7 @@ class Night:
         rng = np.random.default_rng(seed)
         self.truth = rng.integers(0, 3, samples)
         cause = rng.normal(size=(samples, 6))
-        self.features, predicted = {}, {}
+        self.features, answers = {}, {}
         for name in ("audio", "image", "text"):
             own = rng.normal(size=(samples, 6))
             part = shared if name != "text" else 0.0
@@ -53,11 +53,9 @@ class Night:
             tokens = np.repeat(vectors[:, None], 2, axis=1).astype(np.float32)
             self.features[name] = Features(tokens, np.ones((samples, 2), bool), np.zeros((samples, 2), np.float32))
             luck = part * cause[:, 0] + (1 - part) * own[:, 0]
-            predicted[f"alone-{name}"] = np.where(luck < 0.5, self.truth, (self.truth + 1) % 3)
+            answers[f"alone-{name}"] = np.eye(3)[np.where(luck < 0.5, self.truth, (self.truth + 1) % 3)]
         groups = np.array([f"g{i // per_group:04d}" for i in range(samples)], object)
-        self.judged = Judged(
-            self.truth, groups, predicted, dict.fromkeys(predicted, 1), Output("classification", ("a", "b", "c"))
-        )
+        self.judged = Judged(self.truth, groups, answers, dict.fromkeys(answers, 1), Output("classification", ("a", "b", "c")))
 
     def pairs(self, sure=SURE):
         found = alike(self.judged, self.features, np.arange(len(self.truth)), sure)
@@ -111,14 +109,14 @@ def test_only_judged_samples_are_looked_at():
 def test_targets_that_are_no_classes_are_compared_within_what_is_alike(kind):
     night = Night(shared=0.9)
     judged, rng = night.judged, np.random.default_rng(1)
-    luck = {name: (said != night.truth) for name, said in judged.predicted.items()}
+    luck = {name: (judged.predicted(name) != night.truth) for name in judged.answers}
     if kind == "regression":
         truth = night.truth + rng.uniform(0, 0.1, len(night.truth))
-        said = {name: truth + 3.0 * wrong for name, wrong in luck.items()}
+        said = {name: (truth + 3.0 * wrong)[:, None] for name, wrong in luck.items()}
         output = Output(kind)
     else:
         truth = np.eye(3, dtype=np.int64)[night.truth]
-        said = {name: np.where(wrong[:, None], 1 - truth, truth) for name, wrong in luck.items()}
+        said = {name: np.where(wrong[:, None], 1.0 - truth, truth) for name, wrong in luck.items()}
         output = Output(kind, ("a", "b", "c"))
     night.judged = Judged(truth, judged.groups, said, judged.parameters, output)
     found, wanted = night.pairs(), Night(shared=0.9).pairs()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from tasks.errors import ContractBroken
 from tasks.evaluate.__main__ import evaluate
@@ -54,6 +54,9 @@ def test_scores_and_predictions_are_of_the_test_split():
     found = scores["candidates"][scores["selected"]]
     assert found["accuracy"]["value"] == pytest.approx(accuracy_score(test["label"], predicted))
     assert found["macro_f1"]["value"] == pytest.approx(f1_score(test["label"], predicted, average="macro"))
+    one_hot, answer = np.eye(4)[test["label"]], read_answer(table, "label", OUTPUT)
+    assert found["auroc"]["value"] == pytest.approx(roc_auc_score(one_hot, answer), abs=1e-9)
+    assert found["auprc"]["value"] == pytest.approx(average_precision_score(one_hot, answer), abs=1e-9)
     assert set(scores["candidates"]) == set(scores["complete"]["candidates"]) == CANDIDATES
     assert (scores["samples"], scores["groups"]) == (len(test), test["group"].nunique())
     for row in scores["candidates"].values():
@@ -100,6 +103,21 @@ def test_unlabelled_test_samples_are_predicted_and_not_scored():
 
 
 @pytest.mark.usefixtures("night")
+def test_a_night_can_be_decided_by_an_area_under_a_curve():
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("metric: accuracy", "metric: auprc"))
+    select()
+    evaluate()
+    scores, choice = read_json(OUT / "scores.json"), read_json(REPORTS / "select.json")
+    assert scores["metric"] == choice["metric"] == "auprc"
+    best = max(row["score"] for row in choice["candidates"].values())
+    assert choice["candidates"][choice["selected"]]["score"] > 0.5
+    assert all(row["se_of_difference"] > 0 for row in choice["candidates"].values() if row["score"] < best)
+    assert scores["complete"]["gain_over_best_single"]["low"] > 0
+    assert scores["interaction"]["over_prior"]["alone-image"]["low"] > 0  # over a quarter, what a constant answer scores
+
+
+@pytest.mark.usefixtures("night")
 def test_an_empty_test_split_is_told():
     path = Path("data/3_manifest/samples.parquet")
     table = pq.read_table(path)
@@ -111,9 +129,9 @@ def test_an_empty_test_split_is_told():
 
 def hand_made(errors, n=60):
     truth = np.arange(n) % 2
-    predicted = {name: np.where(np.arange(n) < wrong, 1 - truth, truth) for name, wrong in errors.items()}
+    answers = {name: np.eye(2)[np.where(np.arange(n) < wrong, 1 - truth, truth)] for name, wrong in errors.items()}
     return Judged(
-        truth, np.arange(n).astype(object), predicted, dict.fromkeys(errors, 1), Output("classification", ("no", "yes"))
+        truth, np.arange(n).astype(object), answers, dict.fromkeys(errors, 1), Output("classification", ("no", "yes"))
     )
 
 

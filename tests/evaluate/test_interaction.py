@@ -14,8 +14,8 @@ def judged(right: dict[str, int], samples: int = 200, groups: int = 100) -> Judg
     """Candidates that are right on so many of the samples, whose truth is 0 and 1 in turn."""
     truth = np.arange(samples) % 2
     order = np.random.default_rng(0).permutation(samples)
-    predicted = {name: np.where(order < hits, truth, 1 - truth) for name, hits in right.items()}
-    return Judged(truth, np.arange(samples) % groups, predicted, dict.fromkeys(right, 1), Output("classification", ("a", "b")))
+    answers = {name: np.eye(2)[np.where(order < hits, truth, 1 - truth)] for name, hits in right.items()}
+    return Judged(truth, np.arange(samples) % groups, answers, dict.fromkeys(right, 1), Output("classification", ("a", "b")))
 
 
 def test_the_best_fusion_on_validation_data_is_compared():

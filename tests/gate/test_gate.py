@@ -15,6 +15,7 @@ from tasks.gate.__main__ import gate
 from tasks.gate.evidence import Evidence
 from tasks.gate.rows import ROWS
 from tasks.measures import Interval
+from tasks.params import load
 from tasks.tables import write_parquet
 
 CLASSES = ["cat", "dog"]
@@ -78,7 +79,8 @@ class Night:
         rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
         write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
-        scores = {"target": "label", "metric": "accuracy", "selected": "mean", "samples": len(self.ids), "complete": complete}
+        metric = load().gate.metric
+        scores = {"target": "label", "metric": metric, "selected": "mean", "samples": len(self.ids), "complete": complete}
         scores |= {"alike": self.alike, "interaction": self.interaction}
         write_json(reports / "evaluate/scores.json", scores)
         predictions = table(self.ids, self.mine, group=self.groups, label=self.truth)
@@ -94,6 +96,19 @@ class Night:
 @pytest.fixture(autouse=True)
 def workspace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(("metric", "prior"), [("auroc", "0.500"), ("auprc", "0.5")])
+def test_areas_under_curves_are_judged_by_what_the_answers_rank(metric, prior):
+    night = Night(mine=0.9, champion=0.9, anchor=0.9, gate=f"margin: 0.02, metric: {metric}")
+    night.mine = 0.2 + 0.6 * night.mine  # the same decisions and the same order, less sure: neither score changes
+    verdict, rows = night.judge()
+    assert (verdict["verdict"], verdict["decided_by"]) == ("promote", "champion")
+    assert rows["champion"]["measured"] == pytest.approx(0, abs=1e-12)
+    assert f"against {prior}" in rows["floor_over_prior"]["reason"]
+    night.mine = night.mine[:, ::-1]
+    verdict, rows = night.judge()
+    assert (verdict["verdict"], rows["champion"]["verdict"], rows["floor_over_prior"]["verdict"]) == ("reject", "fail", "fail")
 
 
 def test_the_first_night_is_decided_by_the_floors():

@@ -1,7 +1,5 @@
 """Blocking: the candidate beats always answering the same: the commonest class or labels of the train split, or its mean."""
 
-import numpy as np
-
 from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row, measured
 from tasks.targets import SEPARATOR
@@ -18,7 +16,7 @@ def judge(evidence: Evidence) -> Row:
     """Compare the paired gain's lower bound with `gate.floor_over_prior`."""
     needed, output = evidence.gate.floor_over_prior, evidence.output
     mine = evidence.tally(evidence.candidate)
-    prior = evidence.score(np.broadcast_to(evidence.constant, evidence.truth.shape))
+    prior = evidence.prior
     found = evidence.bounds("floor_over_prior", mine.minus(prior))
     reason = (
         f"{mine.value:.3f} against {prior.value:.3f} of always answering {_said(evidence)}"
