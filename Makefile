@@ -37,7 +37,7 @@ test: check ## the whole suite: units, processes that are killed, nights under a
 	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "processes and not scheduler and not cluster and not recipes and not bench"
 	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "(scheduler or cluster or recipes) and not bench"
 
-test-recipes: $(STAMP) ## every recipe with a planted law, whole: do its models win what can be won?
+test-recipes: $(STAMP) ## every recipe with a planted law, whole, under Airflow: do its models win what can be won?
 	@$(BIN)/python -m tests.recipes
 
 check: $(STAMP) ## style and types

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,16 @@ from tasks.ingest.landing import list_batches
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def prepare(to: Path, recipe: Path, landing: str) -> None:
+def stage(project: Path, *words: str) -> None:
+    """Run one stage; its last lines are shown when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tasks.{words[0]}", *words[1:]], cwd=project, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{project}: {' '.join(words)}\n{done.stdout[-600:]}\n{done.stderr[-2000:]}")
+
+
+def prepare(to: Path, recipe: Path, landing: str, run: Callable[..., None] = stage) -> None:
     """Make a project: code by link, params, ingested batches, the first as reference, profiles."""
     for name in ("tasks", "requirements.lock"):
         (to / name).symlink_to(ROOT / name)
@@ -36,7 +45,7 @@ def prepare(to: Path, recipe: Path, landing: str) -> None:
     params = bring(to, landing)
     shutil.copy(ROOT / "data/registry.json", to / "data/registry.json")
     for modality in params.modalities:
-        stage(to, "profile", modality)
+        run(to, "profile", modality)
 
 
 def bring(to: Path, landing: str) -> parameters.Params:
@@ -50,16 +59,7 @@ def bring(to: Path, landing: str) -> parameters.Params:
     return params
 
 
-def stage(project: Path, *words: str) -> None:
-    """Run one stage; its last lines are shown when it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"tasks.{words[0]}", *words[1:]], cwd=project, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{project}: {' '.join(words)}\n{done.stdout[-600:]}\n{done.stderr[-2000:]}")
-
-
-def night(base: Path, to: Path, changes: dict[str, Any]) -> dict[str, Any]:
+def night(base: Path, to: Path, changes: dict[str, Any], run: Callable[..., None] = stage) -> dict[str, Any]:
     """Run what comes after profile with other params; returns scores.json."""
     shutil.copytree(base, to, symlinks=True, ignore=shutil.ignore_patterns("1_raw", "2_profiles"))
     for name in ("1_raw", "2_profiles"):
@@ -70,14 +70,14 @@ def night(base: Path, to: Path, changes: dict[str, Any]) -> dict[str, Any]:
         (raw.setdefault(group, {}) if group else raw)[name] = value
     (to / "params.yaml").write_text(yaml.safe_dump(raw))
     params = parameters.check(raw)
-    stage(to, "validate")
+    run(to, "validate")
     for modality in params.modalities:
-        stage(to, "pretrain", modality)
-        stage(to, "extract", modality)
+        run(to, "pretrain", modality)
+        run(to, "extract", modality)
     for fusion in (*params.fusions, "plain"):
-        stage(to, "train", fusion)
-    stage(to, "select")
-    stage(to, "evaluate")
+        run(to, "train", fusion)
+    run(to, "select")
+    run(to, "evaluate")
     scores: dict[str, Any] = json.loads((to / "data/6_reports/evaluate/scores.json").read_text())
     return scores
 

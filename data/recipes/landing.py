@@ -49,6 +49,8 @@ class Recipe:
         law: says what each sample shows.
         drawings: by modality, from a symbol to a file or to cells.
         every_s: from one sample's timestamp to the next one's; 0: no timestamps.
+        number: the column of the law's values; empty: there are none.
+        alarm: the label whose probability is an anomaly score; empty: none is.
     """
 
     name: str
@@ -57,12 +59,30 @@ class Recipe:
     law: Law
     drawings: Mapping[str, Drawing]
     every_s: float = 0.0
+    number: str = ""
+    alarm: str = ""
+
+    @property
+    def best(self) -> dict[tuple[str, str], dict[str, float]]:
+        """What no model beats (see `Law.best`), by target and metric."""
+        law, found = self.law, {(self.target, "accuracy"): self.law.scores}
+        if self.alarm:
+            found[self.target, "auprc"] = law.best(lambda seen: law.precision(seen, self.alarm))
+        if self.number:
+            found[self.number, "r2"] = law.best(law.explained)
+        return found
 
     def land(self, night: int, to: Path, samples: int = 0) -> str:
         """Write a night's batch, `samples` of it (0: all there are), and say what it holds and what no model beats."""
         count = samples or (FIRST if night == 1 else LATER)
         first = 0 if night == 1 else FIRST + LATER * (night - 2)
-        header = ("sample_id", *(["timestamp"] if self.every_s else []), self.target, *self.columns)
+        header = [
+            "sample_id",
+            *["timestamp"] * bool(self.every_s),
+            self.target,
+            *[self.number] * bool(self.number),
+            *self.columns,
+        ]
         numbers = range(first, first + count)
         write_batch(to / f"night-{night}", header, lambda folder: (self._row(folder, number) for number in numbers))
         best = ", ".join(f"{name} {score:.3f}" for name, score in self.law.scores.items())
@@ -70,8 +90,11 @@ class Recipe:
 
     def _row(self, folder: Path, number: int) -> dict[str, str]:
         sample = f"{number:05d}"
-        label, shown = self.law.draw(keyed(self.name, sample))
-        row = {"sample_id": sample, self.target: label}
+        state, shown = self.law.draw(keyed(self.name, sample))
+        row = {"sample_id": sample, self.target: self.law.labels[state]}
+        if self.number:
+            value = keyed(self.name, sample, self.number).normal(self.law.values[state], self.law.spread)
+            row[self.number] = f"{value:.3f}"
         if self.every_s:
             row["timestamp"] = str(START_S + number * self.every_s)
         for modality, symbol in shown.items():

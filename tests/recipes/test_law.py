@@ -1,10 +1,12 @@
 """The planted law: what it says can be won, against answers by hand, simulation, and an oracle that counts symbols."""
 
 from collections import Counter
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, r2_score
 
 from data.recipes.law import Law, noisy
 from tests.recipes.night import PLANTED, recipe
@@ -59,17 +61,54 @@ def commonest(seen: Counter[tuple[str | None, str]], symbol: str | None) -> str:
 def test_simulated_samples_score_what_the_law_says(name: str) -> None:
     law, rng = recipe(name).law, np.random.default_rng(0)
     draws = [law.draw(rng) for _ in range(DRAWS)]
-    decided = [law.classes[law.mass({m: shown.get(m) for m in law.channels}).argmax()] for _, shown in draws]
-    right = np.mean([label == best for (label, _), best in zip(draws, decided, strict=True)])
+    labels = [law.labels[state] for state, _ in draws]
+    masses = [law.mass({m: shown.get(m) for m in law.channels}) @ law.labelled for _, shown in draws]
+    right = np.mean([label == law.classes[mass.argmax()] for label, mass in zip(labels, masses, strict=True)])
     assert right == pytest.approx(law.scores["all"], abs=3 * sqrt(0.25 / DRAWS))
     for modality in law.channels:
-        pairs = [(shown.get(modality), label) for label, shown in draws]
+        pairs = [(shown.get(modality), label) for (_, shown), label in zip(draws, labels, strict=True)]
         seen = Counter(pairs[: DRAWS // 2])
         right = np.mean([commonest(seen, symbol) == label for symbol, label in pairs[DRAWS // 2 :]])
         assert right == pytest.approx(law.scores[modality], abs=3 * sqrt(0.5 / DRAWS))
 
 
+def test_simulated_alarms_are_found_as_precisely_as_the_law_says() -> None:
+    planted, rng = recipe("monitoring"), np.random.default_rng(1)
+    law, best = planted.law, planted.best["event", "auprc"]
+    draws = [law.draw(rng) for _ in range(DRAWS)]
+    alarms = np.array([law.labels[state] == "alarm" for state, _ in draws])
+    masses = np.array([law.mass({m: shown.get(m) for m in law.channels}) @ law.labelled for _, shown in draws])
+    chances = masses[:, law.classes.index("alarm")] / masses.sum(axis=1)
+    assert average_precision_score(alarms, chances) == pytest.approx(best["all"], abs=0.02)
+    assert best["nothing"] == pytest.approx(0.5)
+    assert [best[m] for m in law.channels] == pytest.approx([0.5] * 3)
+
+
+@pytest.mark.parametrize("name", ["monitoring", "navigation"])
+def test_simulated_values_are_explained_as_far_as_the_law_says(name: str) -> None:
+    planted, rng = recipe(name), np.random.default_rng(2)
+    law, best = planted.law, planted.best[planted.number, "r2"]
+    draws = [law.draw(rng) for _ in range(3 * DRAWS)]
+    truth = np.array([rng.normal(law.values[state], law.spread) for state, _ in draws])
+    for seen in ([*law.channels], *([m] for m in law.channels)):
+        keys = [tuple(shown.get(m) for m in seen) for _, shown in draws]
+        _, at = np.unique(np.array([repr(key) for key in keys]), return_inverse=True)
+        means = np.bincount(at, truth) / np.bincount(at)  # an oracle that knows nothing of the law: the mean of what looks so
+        answers = means[at]
+        wanted = best["all" if len(seen) > 1 else seen[0]]
+        assert r2_score(truth, answers) == pytest.approx(wanted, abs=0.03)
+
+
+def test_a_value_that_its_state_fixes_and_all_see_is_explained_but_for_its_spread() -> None:
+    law = replace(bits(0.0, 0.0), values={"0": -1.0, "1": 1.0}, spread=0.5)
+    assert law.explained(["left"]) == pytest.approx(1 - 0.25 / 1.25)
+    assert law.explained([]) == pytest.approx(0)
+    assert law.precision(["left"], "yes") == pytest.approx(1)
+    assert law.precision([], "yes") == pytest.approx(0.5)
+    assert bits(0.2, 0.0).precision(["left"], "yes") == pytest.approx(0.8 * 0.8 + 0.2 * 0.5)  # by hand: two steps
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_together_modalities_win_clearly_more_than_any_alone(name: str) -> None:
-    law = recipe(name).law
-    assert law.scores["all"] >= max(law.scores[m] for m in law.channels) + 0.15
+    for best in recipe(name).best.values():
+        assert best["all"] >= max(score for seen, score in best.items() if seen != "all") + 0.15

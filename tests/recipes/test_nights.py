@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.run.git import git
-from tests.recipes.night import ROOT, judge, recipe, run
+from tests.recipes.judging import judge
+from tests.recipes.night import ROOT, by_dvc, recipe
 
 SAMPLES = 1500
 SMALL = ("monitoring",)  # an interaction; a minute each: `make test-recipes` runs all
@@ -18,7 +19,7 @@ SMALL = ("monitoring",)  # an interaction; a minute each: `make test-recipes` ru
 @pytest.mark.recipes
 @pytest.mark.parametrize("name", SMALL)
 def test_a_small_night_wins_what_can_be_won(name: str, tmp_path: Path) -> None:
-    outcome = judge(recipe(name).law.scores, run(name, tmp_path / name, SAMPLES))
+    outcome = judge(recipe(name).best, by_dvc(name, tmp_path, SAMPLES))
     assert outcome.problems == (), outcome
 
 

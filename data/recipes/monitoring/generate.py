@@ -13,6 +13,7 @@ STEPS = 48  # of the meter: 24 s at 2 Hz
 
 STATES = list(product(("nobody", "someone"), ("off", "on")))  # in the workshop, and the machine
 EVENT = dict(zip(STATES, ("normal", "alarm", "alarm", "normal"), strict=True))  # left alone while it runs; there while it rests
+SEVERITY = dict(zip(STATES, (0.0, 8.0, 4.0, 1.0), strict=True))
 SOUND = {"off": "quiet", "on": "running"}
 DRAWN = {"off": {"none": 0.8, "half": 0.17, "full": 0.03}, "on": {"none": 0.02, "half": 0.28, "full": 0.7}}
 
@@ -25,6 +26,8 @@ LAW = Law(
         "meter": {state: DRAWN[state[1]] for state in STATES},
     },
     missing=0.03,
+    values=SEVERITY,
+    spread=0.5,
 )
 
 
@@ -59,6 +62,8 @@ RECIPE = Recipe(
     columns=("camera_file_name", "microphone_file_name", "meter_file_name"),
     law=LAW,
     drawings={"camera": camera, "microphone": microphone, "meter": meter},
+    number="severity",
+    alarm="alarm",
 )
 
 if __name__ == "__main__":
