@@ -20,12 +20,12 @@ LEAST = {"av-digits": (0.87, 0.15)}  # score, and lead over the best single moda
 
 @dataclass(frozen=True)
 class Regret:
-    """A data set's seeds together.
+    """A data set's nights together.
 
     Attributes:
-        samples: test samples, of all seeds.
+        samples: test samples, of all nights.
         groups: how many of them are independent.
-        scores: by candidate, and of what was selected: the mean over seeds.
+        scores: by candidate, and of what was selected: the mean over nights.
         selected: by candidate, how often it was selected.
         leads: of what was selected over the best single modality and over logistic regression, by name.
         problems: what is not as it must be.
@@ -51,12 +51,13 @@ def judge(name: str, files: Sequence[Path]) -> Regret:
 
     Args:
         name: of the data set; some have a bar of their own.
-        files: a table per seed: `group`, `truth`, a column per candidate; its metadata: what was selected, by what metric.
+        files: a table per night: `split`, `group`, `truth`, a column per candidate; its metadata: what was selected, by what
+            metric.
     """
-    tables = [pq.read_table(file) for file in files]
+    tables = [pq.read_table(file, filters=[("split", "=", "test")]) for file in files]
     choices = [_about(table, CHOSEN) for table in tables]
     tables = [table.append_column(CHOSEN, table[choice]) for table, choice in zip(tables, choices, strict=True)]
-    candidates = [column for column in tables[0].column_names if column not in ("group", "truth")]
+    candidates = [column for column in tables[0].column_names if column not in ("split", "group", "truth")]
     whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
     metric, classes = _about(tables[0], "metric"), int(_about(tables[0], "classes"))
     sums = {of: _tally(whole, of, metric, classes) for of in candidates}

@@ -5,7 +5,7 @@ selected model against the best single modality and against logistic regression 
 of all seeds together, paired, clustered by group. What is more than a point behind must lie outside the interval; where the
 samples cannot tell a point, the mean must not be a point behind.
 
-A seed's answers are kept in RESULTS, and not made again: cut off, or asked for in pieces, it goes on where it was. Ends with a
+A night's answers are kept in RESULTS, and not made again: cut off, or asked for in pieces, it goes on where it was. Ends with a
 table of all candidates and one line of JSON; exit code 1 below the bar.
 """
 
@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from tests.recipes.night import PLANTED, recipe
 
 SEEDS = 5
 SAMPLES = 4800  # of a recipe's night: some 1,440 judge, other ones for each seed
-FOLDED = ("terrain",)  # so few groups that each seed takes another fold for its test set: all of them judge
+FOLDS = {"terrain": 5}  # so few groups that each fold is the test set once, of each seed
 RESULTS = ROOT / ".nightloom/regret"
 
 
@@ -36,7 +37,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="data sets; none: all")
     parser.add_argument("--landing", type=Path, help="a folder of landing zones, each named as a recipe")
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="a folder: a table per data set and seed")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="a folder: a table per night")
     asked = parser.parse_args()
     zones = {path.name: path for path in sorted(asked.landing.iterdir()) if _is_read(path.name)} if asked.landing else {}
     if strange := set(asked.names) - {*zones, *PLANTED}:
@@ -45,7 +46,7 @@ def main() -> int:
     asked.results.mkdir(parents=True, exist_ok=True)
     for name in names:
         run(name, zones.get(name), asked.seeds, asked.results.resolve())
-    found = {name: judge(name, [asked.results / f"{name}-{seed}.parquet" for seed in range(asked.seeds)]) for name in names}
+    found = {name: judge(name, [asked.results / f"{of}.parquet" for of in nights(name, asked.seeds)]) for name in names}
     for name, regret in found.items():
         show(name, regret)
     print(json.dumps({name: regret.as_json() for name, regret in found.items()}))
@@ -56,9 +57,17 @@ def _is_read(name: str) -> bool:
     return (ROOT / f"data/recipes/{name}/params.yaml").is_file()
 
 
+def nights(name: str, seeds: int) -> dict[str, dict[str, int]]:
+    """What is run of a data set: by name, the params that differ."""
+    if name not in FOLDS:
+        return {f"{name}-{seed}": {"seed": seed} for seed in range(seeds)}
+    each = product(range(seeds), range(FOLDS[name]))
+    return {f"{name}-{seed}-{fold}": {"seed": seed, "split.fold": fold, "split.folds": FOLDS[name]} for seed, fold in each}
+
+
 def run(name: str, zone: Path | None, seeds: int, results: Path) -> None:
-    """Run the seeds of a data set that have no table yet; profiles are made once for all of them."""
-    left = [seed for seed in range(seeds) if not (results / f"{name}-{seed}.parquet").is_file()]
+    """Run the nights of a data set that have no table yet; profiles are made once for all of them."""
+    left = {of: changes for of, changes in nights(name, seeds).items() if not (results / f"{of}.parquet").is_file()}
     if not left:
         return
     with tempfile.TemporaryDirectory(prefix=f"regret-{name}-") as folder:
@@ -68,17 +77,16 @@ def run(name: str, zone: Path | None, seeds: int, results: Path) -> None:
             zone = base / "data/0_landing"
             recipe(name).land(1, zone, SAMPLES)
         prepare(base, ROOT / f"data/recipes/{name}/params.yaml", str(zone), stage)
-        for seed in left:
-            began, to = time.monotonic(), Path(folder, str(seed))
-            changes = {"seed": seed} | ({"split.fold": seed, "split.folds": seeds} if name in FOLDED else {})
+        for of, changes in left.items():
+            began, to = time.monotonic(), Path(folder, of)
             scores = night(base, to, changes, stage)
-            call(to, write_answers, str(results / f"{name}-{seed}.parquet"))
-            print(f"{name} seed {seed}: {scores['selected']}, {time.monotonic() - began:.0f} s", flush=True)
+            call(to, write_answers, str(results / f"{of}.parquet"))
+            print(f"{of}: {scores['selected']}, {time.monotonic() - began:.0f} s", flush=True)
             shutil.rmtree(to)
 
 
 def write_answers(path: str) -> None:
-    """Write what every candidate of this night decides for the test samples: columns `group`, `truth`, one per candidate."""
+    """Write what every candidate of this night decides: columns `split` (val, test), `group`, `truth`, one per candidate."""
     from tasks.evaluate.__main__ import predicted
     from tasks.files import read_json
     from tasks.params import load
@@ -86,14 +94,17 @@ def write_answers(path: str) -> None:
     from tasks.tables import decided, labelled, write_parquet
     from tasks.train.inputs import read_inputs, read_outputs
 
-    params = load()
-    target, test = params.gate.target, read_inputs(params.modalities, "test")
-    output, known = read_outputs()[target], labelled(test.labels(target))
-    answers, _ = predicted(test, candidate_folders(params.modalities, params.fusions))
-    columns = {"group": test.samples["group"].filter(pa.array(known)), "truth": test.labels(target)[known]}
-    columns |= {name: decided(answer[target], output)[known] for name, answer in answers.items()}
+    params, parts = load(), []
+    target, output = params.gate.target, read_outputs()[params.gate.target]
+    for split in ("val", "test"):
+        inputs = read_inputs(params.modalities, split)
+        known = labelled(inputs.labels(target))
+        answers, _ = predicted(inputs, candidate_folders(params.modalities, params.fusions))
+        groups = inputs.samples["group"].filter(pa.array(known))
+        columns = {"split": [split] * len(groups), "group": groups, "truth": inputs.labels(target)[known]}
+        parts.append(pa.table(columns | {name: decided(answer[target], output)[known] for name, answer in answers.items()}))
     about = {"selected": read_json(REPORTS / "select.json")["selected"], "classes": str(len(output.classes))}
-    write_parquet(Path(path), pa.table(columns).replace_schema_metadata({**about, "metric": params.gate.metric}))
+    write_parquet(Path(path), pa.concat_tables(parts).replace_schema_metadata({**about, "metric": params.gate.metric}))
 
 
 if __name__ == "__main__":
