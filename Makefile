@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory scale lock secrets clean
+.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory bench-select scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -66,6 +66,9 @@ bench-extract: $(STAMP) ## samples a second of profile and extract of every kind
 
 bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 samples, then 100 (some twenty minutes)
 	@$(BIN)/python -m tests.bench.incremental --out tests/bench/incremental.json
+
+bench-select: $(STAMP) ## does select ever regret? every recipe, five seeds (an hour or two); LANDING=folder of real landing zones
+	@$(BIN)/python -m tests.bench.regret $(if $(LANDING),--landing $(LANDING))
 
 bench-memory: $(STAMP) ## peak memory of stages at 20,000 and 100,000 samples; draws docs/memory.png
 	@$(BIN)/python -m tests.bench.memory docs/memory.png

@@ -7,7 +7,7 @@ from typing import Any
 
 SHARE = 0.9  # of what the Bayes score is above the best constant
 FEWEST = 2000  # test samples; with fewer the mark is held within two standard errors
-ERRORS, LATE = 2, 3  # standard errors by which a candidate, and late averaging, may be above the best that they can have
+ERRORS, LOOSE = 2, 3  # standard errors by which a candidate may be above its best; late averaging, and any of few samples
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Row:
         score: on the test set.
         best: that anything can have.
         error: standard error of the score.
+        samples: that were scored.
     """
 
     mark: str
@@ -27,11 +28,13 @@ class Row:
     score: float
     best: float
     error: float
+    samples: int
 
     @property
     def problem(self) -> str:
         """That it scores too much, or nothing."""
-        highest = self.best + (LATE if self.name == "late" else ERRORS) * self.error
+        errors = LOOSE if self.name == "late" or self.samples < FEWEST else ERRORS
+        highest = self.best + errors * self.error
         if self.score <= highest:
             return ""
         return f"{self.name} scores {self.score:.3f} ({self.mark}): more than {highest:.3f}, so the law or the split leaks"
@@ -74,7 +77,7 @@ def _row(mark: str, candidate: str, interval: Mapping[str, float], best: Mapping
     highest = _best(candidate, best)
     share = mark.endswith("accuracy")  # its error is known of the best; of others as measured: an interval spans four of them
     error = sqrt(highest * (1 - highest) / samples) if share else (interval["high"] - interval["low"]) / 4
-    return Row(mark, candidate, interval["value"], highest, error)
+    return Row(mark, candidate, interval["value"], highest, error, samples)
 
 
 def _best(candidate: str, best: Mapping[str, float]) -> float:

@@ -67,6 +67,24 @@ def test_what_a_simpler_candidate_beats_is_never_taken():
     assert (selected, standing["late"].eligible) == ("mean", False)
 
 
+def test_a_wide_error_is_no_licence_to_give_points_away():
+    def grouped(kind, parameters, wrong):
+        """Six groups of ten; `wrong` errors in each."""
+        predicted = np.concatenate([np.arange(10) < number for number in wrong]).astype(np.int64)
+        sums = tally("accuracy", np.zeros(60, np.int64), predicted, np.repeat(np.arange(6), 10).astype(object), 2)
+        return Judged(kind, parameters, sums)
+
+    candidates = {
+        "alone-a": grouped("alone", 1, (8, 0, 0, 2, 0, 0)),  # 3 points behind, within an error of 12
+        "mean": grouped("fusion", 9, (2, 1, 1, 1, 1, 2)),
+    }
+    behind, standing = choose(candidates)
+    assert 0.03 < standing["mean"].score - standing["alone-a"].score < standing["alone-a"].se_of_difference
+    assert behind == "alone-a"
+    assert choose(candidates, most=0.01)[0] == "mean"
+    assert choose(candidates, most=0.04)[0] == "alone-a"
+
+
 def test_simple_comes_before_small_and_names_break_ties():
     same = {
         "mean": judged("fusion", 1, [0]),

@@ -45,11 +45,11 @@ def camera(symbol: str, rng: np.random.Generator) -> File:
 
 def lidar(symbol: str, rng: np.random.Generator) -> File:
     """Points ahead, m (ahead, left, up), [n, 3]: the ground, and a box on its left or right half."""
-    ground = scattered(rng, int(rng.integers(120, 180)), (3, -4, -0.05), (15, 4, 0.05))
+    ground = scattered(rng, int(rng.integers(50, 80)), (3, -4, -0.05), (15, 4, 0.05))
     if symbol == "free":
         return npy(ground)
     ahead, left = rng.uniform(5, 11), rng.uniform(1, 2.5) * (1 if symbol == "left" else -1)
-    return npy(np.concatenate([ground, scattered(rng, 60, (ahead, left - 0.6, 0), (ahead + 1.2, left + 0.6, 1.4))]))
+    return npy(np.concatenate([ground, scattered(rng, 30, (ahead, left - 0.6, 0), (ahead + 1.2, left + 0.6, 1.4))]))
 
 
 def scattered(
