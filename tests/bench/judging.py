@@ -1,5 +1,6 @@
 """What `tests.bench.regret` makes of its tables: is the selected model behind what it could have been?"""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.measures import Interval, Tally, interval, tally
+from tasks.measures import Interval, interval, tally
+from tasks.select.rule import Judged, choose
+from tasks.tally import Tally
 
 POINT = 0.01
 DRAWS = 2000
@@ -51,17 +55,17 @@ def judge(name: str, files: Sequence[Path]) -> Regret:
 
     Args:
         name: of the data set; some have a bar of their own.
-        files: a table per night: `split`, `group`, `truth`, a column per candidate; its metadata: what was selected, by what
-            metric.
+        files: a table per night (see `tests.bench.regret.write_answers`).
     """
-    tables = [pq.read_table(file, filters=[("split", "=", "test")]) for file in files]
-    choices = [_about(table, CHOSEN) for table in tables]
+    made = [pq.read_table(file) for file in files]
+    about = json.loads(made[0].schema.metadata[b"about"])
+    choices = [_chosen(_part(table, "val"), about) for table in made]
+    tables = [_part(table, "test") for table in made]
     tables = [table.append_column(CHOSEN, table[choice]) for table, choice in zip(tables, choices, strict=True)]
-    candidates = [column for column in tables[0].column_names if column not in ("split", "group", "truth")]
-    whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
-    metric, classes = _about(tables[0], "metric"), int(_about(tables[0], "classes"))
-    sums = {of: _tally(whole, of, metric, classes) for of in candidates}
-    scores = {of: float(np.mean([_tally(table, of, metric, classes).value for table in tables])) for of in candidates}
+    candidates = [*about["candidates"], CHOSEN]
+    whole = pa.concat_tables(tables)
+    sums = {of: _tally(whole, of, about) for of in candidates}
+    scores = {of: float(np.mean([_tally(table, of, about).value for table in tables])) for of in candidates}
     single = max((of for of in candidates if of.startswith("alone-")), key=scores.__getitem__)
     leads = {other: _lead(sums, other) for other in (single, "logistic")}
     problems = [text for other, lead in leads.items() if (text := _behind(other, lead))]
@@ -70,13 +74,19 @@ def judge(name: str, files: Sequence[Path]) -> Regret:
     return Regret(whole.num_rows, groups, scores, {of: choices.count(of) for of in candidates}, leads, tuple(problems))
 
 
-def _about(table: pa.Table, key: str) -> str:
-    return str(table.schema.metadata[key.encode()].decode())
+def _part(table: pa.Table, split: str) -> pa.Table:
+    return table.filter(pc.equal(table["split"], split)).replace_schema_metadata(None)
 
 
-def _tally(table: pa.Table, candidate: str, metric: str, classes: int) -> Tally:
-    groups = np.array(table["group"].to_pylist(), object)
-    return tally(metric, table["truth"].to_numpy(), table[candidate].to_numpy(), groups, classes)
+def _chosen(val: pa.Table, about: Mapping[str, Any]) -> str:
+    """What `tasks.select` takes."""
+    judged = {of: Judged(kind, size, _tally(val, of, about)) for of, (kind, size) in about["candidates"].items()}
+    return choose(judged, about["most"])[0]
+
+
+def _tally(table: pa.Table, candidate: str, about: Mapping[str, Any]) -> Tally:
+    groups, (truth, said) = np.array(table["group"].to_pylist(), object), (table[of].to_numpy() for of in ("truth", candidate))
+    return tally(about["metric"], truth, said, groups, about["classes"])
 
 
 def _lead(sums: Mapping[str, Tally], other: str) -> Interval:

@@ -5,8 +5,8 @@ selected model against the best single modality and against logistic regression 
 of all seeds together, paired, clustered by group. What is more than a point behind must lie outside the interval; where the
 samples cannot tell a point, the mean must not be a point behind.
 
-A night's answers are kept in RESULTS, and not made again: cut off, or asked for in pieces, it goes on where it was. Ends with a
-table of all candidates and one line of JSON; exit code 1 below the bar.
+A night's answers are kept in RESULTS, and not made again: cut off, or asked for in pieces, it goes on where it was; the rule is
+applied to what is kept. Ends with a table of all candidates and one line of JSON; exit code 1 below the bar.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def run(name: str, zone: Path | None, seeds: int, results: Path) -> None:
             began, to = time.monotonic(), Path(folder, of)
             scores = night(base, to, changes, stage)
             call(to, write_answers, str(results / f"{of}.parquet"))
-            print(f"{of}: {scores['selected']}, {time.monotonic() - began:.0f} s", flush=True)
+            print(f"{of}: {scores['selected']} selected, {time.monotonic() - began:.0f} s", flush=True)
             shutil.rmtree(to)
 
 
@@ -90,21 +90,24 @@ def write_answers(path: str) -> None:
     from tasks.evaluate.__main__ import predicted
     from tasks.files import read_json
     from tasks.params import load
-    from tasks.paths import REPORTS, candidate_folders
+    from tasks.paths import candidate_folders
     from tasks.tables import decided, labelled, write_parquet
     from tasks.train.inputs import read_inputs, read_outputs
 
     params, parts = load(), []
+    folders = candidate_folders(params.modalities, params.fusions)
     target, output = params.gate.target, read_outputs()[params.gate.target]
     for split in ("val", "test"):
         inputs = read_inputs(params.modalities, split)
         known = labelled(inputs.labels(target))
-        answers, _ = predicted(inputs, candidate_folders(params.modalities, params.fusions))
+        answers, _ = predicted(inputs, folders)
         groups = inputs.samples["group"].filter(pa.array(known))
         columns = {"split": [split] * len(groups), "group": groups, "truth": inputs.labels(target)[known]}
         parts.append(pa.table(columns | {name: decided(answer[target], output)[known] for name, answer in answers.items()}))
-    about = {"selected": read_json(REPORTS / "select.json")["selected"], "classes": str(len(output.classes))}
-    write_parquet(Path(path), pa.concat_tables(parts).replace_schema_metadata({**about, "metric": params.gate.metric}))
+    cards = {name: read_json(folder / "candidate.json") for name, folder in folders.items()}
+    about = {"candidates": {name: [card["kind"], card["parameters"]] for name, card in cards.items()}}
+    about |= {"classes": len(output.classes), "metric": params.gate.metric, "most": params.gate.margin / 2}
+    write_parquet(Path(path), pa.concat_tables(parts).replace_schema_metadata({"about": json.dumps(about)}))
 
 
 if __name__ == "__main__":
