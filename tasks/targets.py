@@ -29,7 +29,7 @@ METRICS = {
     "multilabel": ("macro_f1", "weighted_f1", "accuracy"),  # accuracy: of the whole set of labels
     "regression": ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error"),
 }
-RANKING = ("auroc", "auprc")  # metrics of probabilities, not of the classes that they decide for
+RANKING = ("auroc", "auprc")  # metrics of probabilities, not of what they decide for; of two classes those of the last one
 IN_UNITS = "neg_"  # metrics so named count in the target's own unit, the others are shares
 
 SEPARATOR = "|"  # between the names of a multilabel cell

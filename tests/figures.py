@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -59,17 +59,22 @@ def bring(to: Path, landing: str) -> parameters.Params:
     return params
 
 
-def night(base: Path, to: Path, changes: dict[str, Any], run: Callable[..., None] = stage) -> dict[str, Any]:
-    """Run what comes after profile with other params; returns scores.json."""
-    shutil.copytree(base, to, symlinks=True, ignore=shutil.ignore_patterns("1_raw", "2_profiles"))
-    for name in ("1_raw", "2_profiles"):
-        (to / "data" / name).symlink_to(base / "data" / name)
+def change(to: Path, changes: Mapping[str, Any]) -> parameters.Params:
+    """Change a project's params.yaml: `{"train.epochs": 20}`."""
     raw = yaml.safe_load((to / "params.yaml").read_text())
     for key, value in changes.items():
         group, _, name = key.rpartition(".")
         (raw.setdefault(group, {}) if group else raw)[name] = value
     (to / "params.yaml").write_text(yaml.safe_dump(raw))
-    params = parameters.check(raw)
+    return parameters.check(raw)
+
+
+def night(base: Path, to: Path, changes: Mapping[str, Any], run: Callable[..., None] = stage) -> dict[str, Any]:
+    """Run what comes after profile with other params; returns scores.json."""
+    shutil.copytree(base, to, symlinks=True, ignore=shutil.ignore_patterns("1_raw", "2_profiles"))
+    for name in ("1_raw", "2_profiles"):
+        (to / "data" / name).symlink_to(base / "data" / name)
+    params = change(to, changes)
     run(to, "validate")
     for modality in params.modalities:
         run(to, "pretrain", modality)

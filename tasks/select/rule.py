@@ -46,7 +46,8 @@ def choose(candidates: Mapping[str, Judged], most: float = math.inf) -> tuple[st
     score: its standard error leaves out what makes a sample easy or hard for everyone. That is the narrower of the two,
     so that a simple candidate is not taken for noise that both share. With few groups that error is large and itself
     uncertain: it is no licence to give away points. One that is further behind than `most`, or that a simpler one beats, is
-    never taken. (On halves of five terrain nights' validation data the error alone lost 3 points to logistic regression.)
+    never taken. (Choosing on one half of the validation data of twelve nights with 8 to 14 groups and scoring on the other
+    half, the error alone lost a point to logistic regression, with half a margin of 2 points it lost none.)
 
     Args:
         candidates: by name, scored on the same samples.

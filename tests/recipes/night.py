@@ -13,10 +13,12 @@ from data.recipes.landing import Recipe
 from tasks.embedded.recipe import make_project
 from tasks.files import read_json
 from tasks.run.git import git
-from tests.figures import ROOT, bring, night, prepare
+from tests.figures import ROOT, bring, change, night, prepare
 from tests.forked import stage
 
 PLANTED = ("catalogue", "diagnosis", "handling", "monitoring", "navigation", "speech", "traffic")  # recipes with a planted law
+
+NONE: Mapping[str, Any] = {}
 
 
 def recipe(name: str) -> Recipe:
@@ -48,24 +50,25 @@ def by_airflow(name: str, place: Path, samples: int = 0) -> dict[str, Any]:
     return scores_of(project)
 
 
-def by_dvc(name: str, place: Path, samples: int = 0) -> dict[str, Any]:
+def by_dvc(name: str, place: Path, samples: int = 0, changes: Mapping[str, Any] = NONE) -> dict[str, Any]:
     """A recipe's first night (0: all of its samples) by `dvc repro` in a project made for it; returns scores.json."""
     project = place / name
     make_project(ROOT, name, project)
     landing = project / "data/0_landing"
     recipe(name).land(1, landing, samples)
     bring(project, str(landing))
+    change(project, changes)
     command([sys.executable, "-m", "dvc", "repro"], project, _dvc(project))
     return scores_of(project)
 
 
-def by_stages(name: str, place: Path, samples: int = 0, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def by_stages(name: str, place: Path, samples: int = 0, changes: Mapping[str, Any] = NONE) -> dict[str, Any]:
     """A recipe's first night by its stages alone, children of one process: a tenth of the time that importing takes."""
     base, landing = place / "base", place / "landing"
     base.mkdir()
     recipe(name).land(1, landing, samples)
     prepare(base, ROOT / f"data/recipes/{name}/params.yaml", str(landing), stage)
-    return night(base, place / "night", dict(changes or {}), stage)
+    return night(base, place / "night", changes, stage)
 
 
 def command(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
