@@ -90,6 +90,21 @@ class Validate:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """When encoders fitted on the newest batches challenge the champion by themselves; see tasks/run/reference.py.
+
+    Such a run costs what a first night does. With 30 that is a thirtieth of retraining everything every night.
+    """
+
+    nights: int = 30  # judged since the reference was last in question; 0: never
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than none."""
+        if self.nights < 0:
+            raise WrongValue(f"params.yaml: shadow.nights must be at least 0 (never), got {self.nights}")
+
+
+@dataclass(frozen=True)
 class Pretrain:
     """How an encoder is fitted on the reference."""
 
@@ -191,6 +206,7 @@ class Params:
     ingest: Ingest = field(default_factory=Ingest)
     split: Split = field(default_factory=Split)
     validate: Validate = field(default_factory=Validate)
+    shadow: Shadow = field(default_factory=Shadow)
     pretrain: Pretrain = field(default_factory=Pretrain)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
