@@ -111,12 +111,20 @@ class Pretrain:
     objective: Literal["supervised", "masked", "contrastive"] = "supervised"  # the others need no labels
     hidden: float = 0.5  # masked: share of a sample that is hidden
     temperature: float = 0.2  # contrastive: the lower, the more the nearest of the others count
+    start: str = ""  # begin from the weights of a registered version: `champion`, or v1.2.0; empty: random ones
     epochs: int = 30
     batch: int = 64
     learning_rate: float = 0.01
     weight_decay: float = 0.01
     dropout: float = 0.2
     width: int = 64  # of a token
+
+    def __post_init__(self) -> None:
+        """Refuse what names no version."""
+        if self.start and not re.fullmatch(r"champion|v\d+\.\d+\.\d+", self.start):
+            raise WrongValue(
+                f"params.yaml: pretrain.start must be empty, champion or a version like v1.2.0, got {self.start!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ STATE = (
     "data/registry.json",
     "data/champion.dvc",
     "data/anchor.dvc",
+    "data/start.dvc",
     "dvc.lock",
 )
 CODE = ("tasks", "dvc.yaml", "params.yaml", "requirements.lock")
@@ -91,6 +92,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         if last and not form.move_reference and _as_before(s, folder, last):
             return _nothing(news.problems, news.waiting)
         pins.write(s, folder)
+        pins.start(s, folder, params.pretrain.start, anew=bool(moved) or _start(folder, last) != params.pretrain.start)
         stages = graph.stages(folder)
         if not stages:
             raise Refused(f"revision {form.revision!r} has no stage in dvc.yaml")
@@ -190,6 +192,12 @@ def _no_shadow(s: Settings, folder: Path, last: str | None) -> str:
     if not reference.nights(folder, last):
         return "the reference was judged by the last run, and no night came since"
     return ""
+
+
+def _start(folder: Path, last: str | None) -> str:
+    """What the last closed run's encoders were to start from."""
+    said = yaml.safe_load(git("show", f"{last}:params.yaml", cwd=folder)) if last else {}
+    return str((said.get("pretrain") or {}).get("start", ""))
 
 
 def _as_before(s: Settings, folder: Path, last: str) -> bool:

@@ -1,9 +1,10 @@
-"""The pins of a run: the reigning bundle and the best-ever one, by content."""
+"""The pins of a run, by content: the reigning bundle, the best-ever one, and the one that new encoders start from."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.errors import UnknownName
 from tasks.files import write_json
 from tasks.paths import BUNDLE
 from tasks.promote import registry
@@ -29,6 +30,33 @@ def write(s: Settings, folder: Path) -> None:
             _pin(folder, name, bundle_entry(folder, reign.commit))
 
 
+def start(s: Settings, folder: Path, name: str, anew: bool) -> None:
+    """Write data/start.dvc: the bundle that `pretrain.start` names.
+
+    Args:
+        s: where central is.
+        folder: the run's workspace.
+        name: of a version, or `champion`; empty: none.
+        anew: whether encoders are fitted anew; otherwise what was pinned stays, whoever reigns by now.
+
+    Raises:
+        UnknownName: no such version, or no champion yet.
+    """
+    pin = folder / "data/start.dvc"
+    if pin.is_file() and not anew:
+        return
+    pin.unlink(missing_ok=True)
+    if not name:
+        _pin_nothing(folder, "start")
+        return
+    commits = {reign.version: reign.commit for reign in registry.history(s.central)}
+    if reigning := registry.champion(s.central):
+        commits["champion"] = reigning.commit
+    if name not in commits:
+        raise UnknownName("version in params.yaml: pretrain.start =", name, commits or {"(none was promoted yet)"})
+    _pin(folder, "start", bundle_entry(folder, commits[name]))
+
+
 def bundle_entry(folder: Path, commit: str) -> Mapping[str, Any]:
     """What dvc.lock of a commit says of the bundle: md5, size, nfiles, hash."""
     from dvc.utils.serialize import parse_yaml
@@ -47,7 +75,7 @@ def _pin(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
 
 
 def _pin_nothing(folder: Path, name: str) -> None:
-    """An empty folder: there is no champion yet."""
+    """An empty folder: there is no champion yet, or nothing to start from."""
     from dvc.repo import Repo
 
     if (folder / "data" / f"{name}.dvc").is_file():

@@ -1,6 +1,7 @@
 """What encoders are fitted on: what moves it, what does not, and the shadow runs that have to earn it."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import UnknownName
 from tasks.gate.row import told
 from tasks.index import Batch, read_index, write_index
 from tasks.ingest import ingest
@@ -238,3 +240,32 @@ def test_a_batch_that_is_rejected_leaves_the_reference_where_it_was(reigned: Pro
     assert fitted(reigned, opened["commit"]) == ["n1", "n2", "n3"]
     assert close(reigned.settings, opened, {}, admitted("told", ("n3",)))["outcome"] == "batch rejected"
     assert fitted(reigned, "nightly") == ["n1"]
+
+
+def another(project: Project, md5: str) -> str:
+    """A commit as `nightly` is, with another bundle."""
+    place = project.settings.home / "another"
+    git("clone", "--quiet", project.settings.central, str(place))
+    git("checkout", "--quiet", "nightly", cwd=place)
+    lock = place / "dvc.lock"
+    lock.write_text(lock.read_text().replace(str(bundle_entry(place, "HEAD")["md5"]), md5))
+    git("commit", "--quiet", "-am", "another", cwd=place)
+    git("push", "--quiet", "origin", "HEAD:refs/heads/another", cwd=place)
+    return git("rev-parse", "HEAD", cwd=place)
+
+
+def test_what_encoders_start_from_is_pinned_by_content_until_they_are_fitted_anew(reigned: Project) -> None:
+    def pinned(opened: dict[str, Any]) -> str:
+        return re.findall(r"md5: (\w+)", central(reigned, "show", f"{opened['commit']}:data/start.dvc"))[0]
+
+    first, second = str(bundle_entry(Path(reigned.settings.central), "nightly")["md5"]), "ab" * 16
+    asked = {"overrides": ["pretrain.start=champion"]}
+    with pytest.raises(UnknownName, match=r"pretrain\.start = 'v7\.0\.0'; known: champion, v1\.0\.0"):
+        opening(reigned, "no", overrides=["pretrain.start=v7.0.0"])
+    opened = opening(reigned, "start", **asked)
+    assert pinned(opened) == first
+    central(reigned, "update-ref", "refs/heads/nightly", opened["commit"])
+    crown(reigned, another(reigned, second), 2)
+    assert pinned(opening(reigned, "later", overrides=[*asked["overrides"], "seed=2"])) == first  # no encoder is fitted for it
+    assert pinned(opening(reigned, "moved", move_reference=True, **asked)) == second
+    assert pinned(opening(reigned, "none")) not in (first, second)
