@@ -43,6 +43,7 @@ SHARES = (
     "validate.missing_share",
     "pretrain.hidden",
     "train.modality_dropout",
+    "train.distil",
 )
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 RESERVED = frozenset(
@@ -140,6 +141,7 @@ class Train:
     modality_dropout: float = 0.1
     width: int = 64
     heads: int = 4  # of attention
+    distil: float = 0.0  # share of the strongest modality's answer in what the others learn alone (tasks/train/distil.py)
     balance: Literal["none", "weights", "sampling"] = "none"  # rare classes; answers keep to the train split's shares
 
 
