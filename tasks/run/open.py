@@ -92,7 +92,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         if last and not form.move_reference and _as_before(s, folder, last):
             return _nothing(news.problems, news.waiting)
         pins.write(s, folder)
-        pins.start(s, folder, params.pretrain.start, anew=bool(moved) or _start(folder, last) != params.pretrain.start)
+        pins.start(s, folder, params, anew=bool(moved) or _start(folder, last) != params.pretrain.start)
         stages = graph.stages(folder)
         if not stages:
             raise Refused(f"revision {form.revision!r} has no stage in dvc.yaml")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import UnknownName
+from tasks.errors import Refused, UnknownName
 from tasks.gate.row import told
 from tasks.index import Batch, read_index, write_index
 from tasks.ingest import ingest
@@ -262,6 +262,8 @@ def test_what_encoders_start_from_is_pinned_by_content_until_they_are_fitted_ane
     asked = {"overrides": ["pretrain.start=champion"]}
     with pytest.raises(UnknownName, match=r"pretrain\.start = 'v7\.0\.0'; known: champion, v1\.0\.0"):
         opening(reigned, "no", overrides=["pretrain.start=v7.0.0"])
+    with pytest.raises(Refused, match=r"pretrain\.start: champion was fitted with another seed or split of params\.yaml"):
+        opening(reigned, "leak", overrides=[*asked["overrides"], "split.test=0.3"])
     opened = opening(reigned, "start", **asked)
     assert pinned(opened) == first
     central(reigned, "update-ref", "refs/heads/nightly", opened["commit"])
