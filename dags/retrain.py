@@ -2,6 +2,7 @@
 
 Nightly, or when data lands (asset `landing`). Two runs may be at work at once: the one that closes first counts, the other
 is run again (`again`) and judged against what is there by then; of two that come to the very same, one has nothing to do.
+Every `shadow.nights` nights `again` starts a shadow run, whose encoders are fitted on the newest batches.
 """
 
 import os
@@ -40,6 +41,9 @@ FORM = {
     ),
     "move_reference": Param(
         False, type="boolean", title="Move the reference", description="Fit the encoders anew, on all accepted batches."
+    ),
+    "shadow": Param(
+        False, type="boolean", title="Shadow", description="Fit the encoders on the newest batches; they stay if surely better."
     ),
     "dry_run": Param(False, type="boolean", title="Dry run", description="Judge, but neither promote nor move `nightly`."),
 }

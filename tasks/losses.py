@@ -2,7 +2,7 @@
 
 outputs     float32 [b, classes], logits; or [b, 1], a standardised value
 truth       int64 [b], class indices, or [b, classes], 0 and 1 for each of several labels, UNLABELLED where empty;
-                or float32 [b], standardised values, NaN where empty
+                or float32 [b], standardised values, or [b, classes], probabilities that a teacher gave, NaN where empty
 weights     float32 [classes], what a sample of each class counts; None: all the same, as for a value
 """
 
@@ -35,6 +35,8 @@ def _cross_entropy(outputs: Tensor, truth: Tensor, target: Target, weights: Tens
 
     Label smoothing: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture", CVPR 2016, §7.
     """
+    if truth.ndim == 2:
+        outputs, truth = outputs[there(truth)], truth[there(truth)]
     return functional.cross_entropy(
         outputs, truth, weights, reduction="sum", ignore_index=UNLABELLED, label_smoothing=target.label_smoothing
     )
@@ -46,6 +48,10 @@ def _focal(outputs: Tensor, truth: Tensor, target: Target, weights: Tensor | Non
     Lin, Goyal, Girshick, He, Dollár, "Focal Loss for Dense Object Detection", ICCV 2017, equations 4 and 5.
     """
     found = there(truth)
+    if truth.ndim == 2:
+        logged = functional.log_softmax(outputs[found], 1)
+        every = -truth[found] * ((1 - logged.exp()) ** FOCUS) * logged
+        return (every if weights is None else every * weights).sum()
     logged = functional.log_softmax(outputs[found], 1).gather(1, truth[found, None])[:, 0]
     losses = -((1 - logged.exp()) ** FOCUS) * logged
     return (losses if weights is None else losses * weights[truth[found]]).sum()

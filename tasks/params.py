@@ -43,6 +43,7 @@ SHARES = (
     "validate.missing_share",
     "pretrain.hidden",
     "train.modality_dropout",
+    "train.distil",
 )
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 RESERVED = frozenset(
@@ -90,18 +91,41 @@ class Validate:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """When encoders fitted on the newest batches challenge the champion by themselves; see tasks/run/reference.py.
+
+    Such a run costs what a first night does. With 30 that is a thirtieth of retraining everything every night.
+    """
+
+    nights: int = 30  # judged since the reference was last in question; 0: never
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than none."""
+        if self.nights < 0:
+            raise WrongValue(f"params.yaml: shadow.nights must be at least 0 (never), got {self.nights}")
+
+
+@dataclass(frozen=True)
 class Pretrain:
     """How an encoder is fitted on the reference."""
 
     objective: Literal["supervised", "masked", "contrastive"] = "supervised"  # the others need no labels
     hidden: float = 0.5  # masked: share of a sample that is hidden
     temperature: float = 0.2  # contrastive: the lower, the more the nearest of the others count
+    start: str = ""  # begin from the weights of a registered version: `champion`, or v1.2.0; empty: random ones
     epochs: int = 30
     batch: int = 64
     learning_rate: float = 0.01
     weight_decay: float = 0.01
     dropout: float = 0.2
     width: int = 64  # of a token
+
+    def __post_init__(self) -> None:
+        """Refuse what names no version."""
+        if self.start and not re.fullmatch(r"champion|v\d+\.\d+\.\d+", self.start):
+            raise WrongValue(
+                f"params.yaml: pretrain.start must be empty, champion or a version like v1.2.0, got {self.start!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -117,6 +141,7 @@ class Train:
     modality_dropout: float = 0.1
     width: int = 64
     heads: int = 4  # of attention
+    distil: float = 0.0  # share of the strongest modality's answer in what the others learn alone (tasks/train/distil.py)
     balance: Literal["none", "weights", "sampling"] = "none"  # rare classes; answers keep to the train split's shares
 
 
@@ -191,6 +216,7 @@ class Params:
     ingest: Ingest = field(default_factory=Ingest)
     split: Split = field(default_factory=Split)
     validate: Validate = field(default_factory=Validate)
+    shadow: Shadow = field(default_factory=Shadow)
     pretrain: Pretrain = field(default_factory=Pretrain)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)

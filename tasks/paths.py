@@ -28,6 +28,7 @@ CANDIDATES = Path("data/5_models/candidates")
 BUNDLE = Path("data/5_models/bundle")
 CHAMPION = Path("data/champion")
 ANCHOR = Path("data/anchor")
+START = Path("data/start")  # the bundle whose encoders new ones start from, or empty
 REPORTS = Path("data/6_reports")
 MEMO = Path(".memo")  # results of raw partitions, and checkpoints, that a runner brought; neither git's nor DVC's
 CHECKPOINTS = MEMO / "checkpoint"

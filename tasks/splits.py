@@ -188,7 +188,7 @@ def outputs(training: pd.DataFrame, params: Params) -> dict[str, Output]:
     """What is answered for each target. Its classes are those of params.yaml, else those of the training rows, sorted."""
     found = {}
     for name, target in params.targets.items():
-        seen = [] if target.type == "regression" else sorted(_single(training[name], target).unique().tolist())
+        seen = [] if target.type == "regression" else sorted(single(training[name], target).unique().tolist())
         found[name] = Output(target.type, target.classes or tuple(seen))
     return found
 
@@ -203,7 +203,7 @@ def answers(cells: pd.Series, target: Target) -> list[str]:
     return sorted(cells.unique().tolist())
 
 
-def _single(cells: pd.Series, target: Target) -> pd.Series:
+def single(cells: pd.Series, target: Target) -> pd.Series:
     """One class name per row, index that of `cells`: as often as a multilabel cell holds names."""
     cells = cells.dropna()
     return cells.map(names).explode().dropna() if target.type == "multilabel" else cells
@@ -257,7 +257,7 @@ def _per_class(free: pd.DataFrame, params: Params) -> list[Requirement]:
     needed = 3 if params.split.fold is None else 2
     found = []
     for target in (name for name, body in params.targets.items() if body.type != "regression"):
-        cells = _single(free[target], params.targets[target])
+        cells = single(free[target], params.targets[target])
         counts = groups(free).loc[cells.index].groupby(cells.to_numpy()).nunique()
         advice = (
             f"correct the rare label, land more groups of it, or list targets.{target}.classes: other labels are quarantined"

@@ -56,6 +56,7 @@ def bring(to: Path, landing: str) -> parameters.Params:
     write_index(batches[:1], to / "data/reference.json")
     (to / "data/champion").mkdir()
     (to / "data/anchor").mkdir()
+    (to / "data/start").mkdir()
     return params
 
 

@@ -34,6 +34,22 @@ def test_cross_entropy_is_the_negative_log_likelihood_smoothed_and_weighted_wher
     assert found(Target(loss="cross_entropy"), LOGITS, LABELS, WEIGHTS)[0] == pytest.approx(weighed, rel=1e-5)
 
 
+def test_a_teachers_probabilities_are_the_mean_over_what_they_leave_open():
+    told = RNG.dirichlet(np.ones(4), 9).astype(np.float32)
+    told[3] = np.nan
+    kept = np.arange(9) != 3
+    expected = -(told * LOGGED)[kept].sum()
+    assert found(Target(loss="cross_entropy"), LOGITS, told) == (pytest.approx(expected, rel=1e-5), 8)
+    weighed = -(WEIGHTS * told * LOGGED)[kept].sum()
+    assert found(Target(loss="cross_entropy"), LOGITS, told, WEIGHTS)[0] == pytest.approx(weighed, rel=1e-5)
+    focal = -(told * (1 - np.exp(LOGGED)) ** 2 * LOGGED)[kept]
+    assert found(Target(loss="focal"), LOGITS, told)[0] == pytest.approx(focal.sum(), rel=1e-5)
+    assert found(Target(loss="focal"), LOGITS, told, WEIGHTS)[0] == pytest.approx((WEIGHTS * focal).sum(), rel=1e-5)
+    for loss in ("cross_entropy", "focal"):
+        hard = np.eye(4, dtype=np.float32)[LABELS]
+        assert found(Target(loss=loss), LOGITS, hard)[0] == pytest.approx(found(Target(loss=loss), LOGITS, LABELS)[0], rel=1e-5)
+
+
 def test_focal_loss_counts_little_what_is_already_right():
     focal = -((1 - np.exp(RIGHT)) ** 2) * RIGHT
     assert found(Target(loss="focal"), LOGITS, LABELS)[0] == pytest.approx(focal.sum(), rel=1e-5)

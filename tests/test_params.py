@@ -47,6 +47,9 @@ def test_one_modality_can_be_read_alone() -> None:
         ("train.epoch", 3, "'train.epoch'; known: .*epochs"),
         ("train.epochs", "3", "train.epochs must be of type int, got '3'"),
         ("train.epochs", True, "train.epochs must be of type int, got True"),
+        ("shadow.nights", -1, r"shadow.nights must be at least 0 \(never\), got -1"),
+        ("pretrain.start", "1.2", "pretrain.start must be empty, champion or a version like v1.2.0, got '1.2'"),
+        ("train.distil", 1, "train.distil must be at least 0 and below 1, got 1"),
         ("train.epochs", 0, "train.epochs must be at least 1, got 0"),
         ("train", 3, "train must be a mapping, got 3"),
         (

@@ -100,6 +100,10 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
         say(f"run {name} was overtaken by another one; it goes on as {again}")
         name = again
         _follow(rest, name, group)
+    shadow = (rest.xcom(DAG, name, "close") or {}).get("shadow")
+    if shadow and rest.find(f"/dags/{DAG}/dagRuns/{shadow}"):
+        say(f"a shadow run is due, its encoders are fitted on the newest batches: {shadow}")
+        _follow(rest, shadow, group)
     state = str(rest.call("GET", f"/dags/{DAG}/dagRuns/{name}")["state"])
     return Night(
         run=name,

@@ -55,6 +55,7 @@ class Card:
         steps: optimiser steps.
         curve: mean training loss per epoch.
         source: where it is from and how it is used (`tasks.params.Source`); None: of our own.
+        start: digest of the encoder whose weights it began with; None: random ones, and then encoder.json does not name it.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Card:
     steps: int
     curve: Sequence[float]
     source: Mapping[str, Any] | None = None
+    start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ def save_encoder(folder: Path, card: Card, network: nn.Module) -> None:
     """Write weights.safetensors and encoder.json into a folder."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(network.state_dict().items())}
     write_bytes(folder / "weights.safetensors", dump_weights(weights))
-    write_json(folder / "encoder.json", asdict(card))
+    said = asdict(card)
+    write_json(folder / "encoder.json", {key: said[key] for key in said if key != "start" or card.start})
 
 
 def load_encoder(folder: Path) -> Loaded:

@@ -12,12 +12,13 @@ import pandas as pd
 from tasks import params as parameters
 from tasks.errors import ContractBroken
 from tasks.extract import Card, network_module, save_encoder
-from tasks.files import new_folder
+from tasks.files import folder_digest, new_folder
 from tasks.index import Batch, partitions, read_index
 from tasks.params import Modality, Source
-from tasks.paths import ENCODERS, REFERENCE
+from tasks.paths import ENCODERS, REFERENCE, START
 from tasks.pretrain.fit import fit
 from tasks.pretrain.objectives.batch import Head
+from tasks.pretrain.start import beginning
 from tasks.profile import kind_module
 from tasks.raw import read_partition
 from tasks.splits import groups, outputs, share, training_rows
@@ -40,13 +41,15 @@ def pretrain(modality: str) -> None:
 
     Raises:
         NoData: nothing has landed.
-        ContractBroken: too little to fit an encoder on, or a partition is not the one that was ingested.
+        ContractBroken: too little to fit an encoder on, a partition is not the one that was ingested, or `pretrain.start`
+            names an encoder of another shape.
     """
     params = parameters.load(modality=modality)
     chosen = params.modalities[modality]
     if chosen.encoder is not None:
         take(chosen, chosen.encoder)
         return
+    start = beginning(chosen, params.pretrain)
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
     answered = outputs(rows, params)
@@ -73,9 +76,19 @@ def pretrain(modality: str) -> None:
             modality,
             params.device,
             None if supervised else _watched(rows, params.seed),
+            start,
         )
     names = {target: list(output.classes) for target, output in answered.items()}
-    card = Card(chosen.kind, asdict(chosen.options), fitted.facts, params.pretrain.width, names, fitted.steps, fitted.curve)
+    card = Card(
+        chosen.kind,
+        asdict(chosen.options),
+        fitted.facts,
+        params.pretrain.width,
+        names,
+        fitted.steps,
+        fitted.curve,
+        start=folder_digest(START / "encoders" / modality) if start else None,
+    )
     with new_folder(ENCODERS / modality) as folder:
         save_encoder(folder, card, fitted.network)
     count(decoded=len(arrays), steps=fitted.steps)

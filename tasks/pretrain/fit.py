@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
+from tasks.extract import Loaded
 from tasks.params import Pretrain, keyed_seed
 from tasks.pretrain.objectives import OBJECTIVES
 from tasks.pretrain.objectives.batch import Batch, Head
@@ -78,6 +79,7 @@ def fit(
     name: str,
     device: str = "cpu",
     watched: npt.NDArray[np.bool_] | None = None,
+    start: Loaded | None = None,
 ) -> Fitted:
     """Fit a kind's network to an objective.
 
@@ -92,21 +94,25 @@ def fit(
         name: the modality's; randomness is keyed by it.
         device: where the network runs.
         watched: bool [n], samples that tell the best epoch; None: all teach, for all epochs.
+        start: an encoder of the same shape whose weights and facts it begins with; None: random weights.
 
     Raises:
         ContractBroken: the loss became NaN or infinite.
     """
-    facts = module.fit_facts(arrays, options)
+    facts = start.card.facts if start else module.fit_facts(arrays, options)
+    begun = start.network.state_dict() if start else {}
     rows = _rows(module, options, arrays, facts, labels, watched)
     torch.manual_seed(keyed_seed(seed, "pretrain", name))  # initial weights and dropout
     network = module.Encoder(options, facts, knobs.width, knobs.dropout)
     objective = OBJECTIVES[knobs.objective](module, rows.inputs, heads, knobs)
+    if start:
+        network.load_state_dict(begun)
     model = nn.ModuleDict({"network": network, "objective": objective}).to(device)
     order = torch.Generator().manual_seed(keyed_seed(seed, "order", name))
     optimiser, schedule, parts = _optimiser(model, len(rows.learned), knobs)
     training = Training(model, optimiser, order, schedule)
     asked = {target: asdict(head) for target, head in heads.items()}
-    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, vars(rows), asked))
+    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, vars(rows), asked, begun))
     reached = Reached()
     if resumed := checkpoint.resume(knobs.epochs):
         numbers, kept = resumed

@@ -10,6 +10,7 @@ graph       the stages of dvc.yaml and their edges, as DVC resolves them
 parsing     YAML that DVC reads often, parsed once
 lock        dvc.lock cut into fragments and put together again
 open        the run's commit: what landed, code, parameters, pins
+reference   which batches encoders are fitted on, and what moves that
 laps        where the time of a task goes
 stage       one stage, on any worker, any number of times
 admit       stops a night whose batch fails critical expectations

@@ -15,6 +15,7 @@ from tasks.run.admit import bring, ledger
 from tasks.run.git import git
 from tasks.run.nightly import Winner, move
 from tasks.run.record import record, shown
+from tasks.run.reference import LOST, TRAILER, nights
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
 
@@ -37,14 +38,14 @@ def close(
         `outcome`: judged, batch rejected or failed; overtaken, when another run closed or was promoted meanwhile and this
         one has to be judged again; nothing new, when that run closed the very same. `commit`: the closed commit;
         `verdict`, `scores`: as the stages wrote them, or None; `report`: the page for people; `problems`: what to read;
-        `verify`: whether the candidate is to be made again before it is promoted.
+        `verify`: whether the candidate is to be made again before it is promoted; `shadow`: whether a shadow run is due.
 
     Raises:
         Refused: the merged dvc.lock leaves DVC something to do.
     """
     outcome = _outcome(opened, fragments, tasks)
     entries = {name: fragment["lock"] for name, fragment in fragments.items()}
-    problems = [*opened["problems"], *_problems(outcome, opened, fragments, tasks)]
+    problems = [*opened["problems"], *_moved(opened), *_problems(outcome, opened, fragments, tasks)]
     with workspace(s, opened["commit"], "close") as folder, chdir(folder):
         work = _work(folder, outcome, fragments)
         verdict = None
@@ -56,15 +57,24 @@ def close(
             _reject(folder, opened, tasks["admit"]["batches"])
         commit = str(opened["commit"])
         if outcome != "failed" and not opened["dry_run"]:
-            closed = _commit(folder, opened, _message(opened, outcome, verdict, work))
+            lost = verdict is not None and bool(opened.get("shadow")) and verdict["verdict"] != "promote"
+            told = work if not lost else _work(folder, LOST, fragments)
+            closed = _commit(folder, opened, _message(opened, LOST if lost else outcome, verdict, told), lost)
             winner = move(s, folder, opened, closed, judged=outcome == "judged")
             outcome, commit = (outcome, closed) if winner is None else (_lost(winner), commit)
             problems += [] if winner is None else [_who_won(winner)]
-        verify = parameters.load(folder / "params.yaml").gate.verify
+        params = parameters.load(folder / "params.yaml")
+        moved = outcome == "judged" and not opened["dry_run"]
+        due = moved and 0 < params.shadow.nights <= nights(folder, commit)
         if not verdict:  # not before: a rejected batch's commit keeps the dvc.lock that was
             bring(folder, entries, shown(entries))
         found = record(s, folder, opened["run"], commit, outcome, tasks, problems)
-    return {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, "verify": verify, **found}
+    answer = {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, "shadow": due}
+    return {**answer, "verify": params.gate.verify, **found}
+
+
+def _moved(opened: Mapping[str, Any]) -> list[str]:
+    return [f"encoders are fitted anew: {opened['reference']}"] if opened.get("reference") else []
 
 
 def _lost(winner: Winner) -> str:
@@ -125,6 +135,8 @@ def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> N
         elif entry["name"] not in new:
             kept.append(entry)
     write_json(folder / "data/batches.json", {"batches": kept})
+    if opened.get("reference"):  # nothing was fitted on it: it stays where it was
+        git("checkout", "--quiet", f"{opened['commit']}^1", "--", str(REFERENCE), cwd=folder)
     for path in (INDEX, REFERENCE):
         content = json.loads((folder / path).read_text())
         content["batches"] = [b for b in content["batches"] if b["name"] not in new]
@@ -140,20 +152,25 @@ def _work(folder: Path, outcome: str, fragments: Mapping[str, Fragment]) -> dict
     return {name: dict(f["work"]) if f["work"] else before.get(name, {}) for name, f in fragments.items()}
 
 
-def _commit(folder: Path, opened: Mapping[str, Any], message: str) -> str:
-    """The closed commit: parents and date of the opened one, so that closing twice gives one commit."""
+def _commit(folder: Path, opened: Mapping[str, Any], message: str, lost: bool) -> str:
+    """The closed commit: parents and date of the opened one, so that closing twice gives one commit.
+
+    A shadow run that lost leaves everything as the run before it did: its commit is an entry of the diary.
+    """
     git("add", "--all", cwd=folder)
     parents, date = git("log", "-1", "--format=%P%n%cI", opened["commit"], cwd=folder).splitlines()
     options = [word for parent in parents.split() for word in ("-p", parent)]
-    return git("commit-tree", git("write-tree", cwd=folder), *options, stdin=message, cwd=folder, date=date)
+    tree = f"{parents.split()[0]}^{{tree}}" if lost else git("write-tree", cwd=folder)
+    return git("commit-tree", tree, *options, stdin=message, cwd=folder, date=date)
 
 
 def _message(
     opened: Mapping[str, Any], outcome: str, verdict: Mapping[str, Any] | None, work: Mapping[str, Mapping[str, int]]
 ) -> str:
     batches = ", ".join(opened["batches"]) or "no new batch"
-    head = f"{verdict['verdict'] if verdict else outcome}: {batches}"
+    head = outcome if outcome == LOST else f"{verdict['verdict'] if verdict else outcome}: {batches}"
     rows = [f"{r['verdict']}: {r['name']}: {r['reason']}" for r in verdict["rows"]] if verdict else []
     trailers = [f"Run: {opened['run']}"]
+    trailers += [f"{TRAILER}: {opened['reference']}"] if verdict and opened.get("reference") else []
     trailers += [f"Work: {name} " + " ".join(f"{k}={v}" for k, v in sorted(w.items())) for name, w in work.items() if w]
     return "\n".join([head, "", *rows, *([""] if rows else []), *trailers]) + "\n"

@@ -14,9 +14,8 @@ import yaml
 
 from tasks import params as parameters
 from tasks.errors import Refused, TasksError, WrongValue
-from tasks.files import write_json
 from tasks.promote import registry
-from tasks.run import graph, pins
+from tasks.run import graph, pins, reference
 from tasks.run.git import create_ref, git, resolve
 from tasks.run.landed import News, bring_in
 from tasks.run.settings import Settings
@@ -33,6 +32,7 @@ STATE = (
     "data/registry.json",
     "data/champion.dvc",
     "data/anchor.dvc",
+    "data/start.dvc",
     "dvc.lock",
 )
 CODE = ("tasks", "dvc.yaml", "params.yaml", "requirements.lock")
@@ -46,6 +46,7 @@ class Form:
     overrides: Sequence[str] = ()  # `train.epochs=20`
     release: Sequence[str] = ()  # names of rejected batches to bring in after all
     move_reference: bool = False
+    shadow: bool = False  # fit encoders on the newest batches: to replace the champion they must be better
     dry_run: bool = False
 
 
@@ -66,7 +67,8 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
 
     Returns:
         `run`, `commit`, `stages` (names), `batches` (new ones), `problems` (batches that were refused, why), `dry_run`,
-        `partitions` (per modality how many are to be computed); or `nothing`: why there is nothing to do.
+        `shadow`, `reference` (where it moved and why, or ""), `partitions` (per modality how many are to be computed); or
+        `nothing`: why there is nothing to do.
 
     Raises:
         TasksError: an unknown revision, override or batch; a graph that was not deployed; only unusable batches landed.
@@ -77,13 +79,20 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
             return _answer(folder, opened)
         last = resolve(folder, "nightly")
         revision = _check_out(folder, form.revision, last, s.revisions)
-        _override(folder, form.overrides)
+        _override(folder, [*form.overrides, *([reference.BETTER] if form.shadow else [])])
         params = parameters.load(folder / "params.yaml")
-        news = bring_in(s, folder, params, form.release)
-        _move_reference(folder, form.move_reference)
+        if last:
+            reference.stands(s, folder, last)
+        if form.shadow and (idle := _no_shadow(s, folder, last)):
+            return {"nothing": idle}
+        news = News() if form.shadow else bring_in(s, folder, params, form.release)
+        moved = reference.move(folder, params, news.batches, form.move_reference, form.shadow)
+        if form.shadow and not moved:
+            return {"nothing": "the encoders are fitted on the newest batches already"}
         if last and not form.move_reference and _as_before(s, folder, last):
             return _nothing(news.problems, news.waiting)
         pins.write(s, folder)
+        pins.start(s, folder, params, anew=bool(moved) or _start(folder, last) != params.pretrain.start)
         stages = graph.stages(folder)
         if not stages:
             raise Refused(f"revision {form.revision!r} has no stage in dvc.yaml")
@@ -96,6 +105,8 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
             "batches": news.batches,
             "problems": news.problems,
             "dry_run": form.dry_run,
+            "shadow": form.shadow,
+            "reference": moved,
         }
         commit = _commit(folder, run, note, [*([last] if last else []), revision])
         if not create_ref(folder, s.central, commit, run_ref(run)):  # the same task, delivered twice
@@ -174,20 +185,26 @@ def _require_batches(folder: Path, news: News) -> None:
     raise Refused("no batch has landed yet: put one into the landing folder (README: your own data)")
 
 
-def _move_reference(folder: Path, move: bool) -> None:
-    """Pin the batches that encoders are fitted on: at first the oldest accepted one of samples; moved, all accepted so far."""
-    index = json.loads((folder / "data/1_raw.json").read_text())["batches"]
-    reference = json.loads((folder / "data/reference.json").read_text())
-    if index and (move or not reference["batches"]):
-        first = [batch for batch in index if "samples" in batch["partitions"]][:1]
-        write_json(folder / "data/reference.json", {"batches": index if move else first})
+def _no_shadow(s: Settings, folder: Path, last: str | None) -> str:
+    """Why a shadow run has nothing to do, or ""."""
+    if last is None or registry.champion(s.central) is None:
+        return "there is no champion yet that a shadow could beat"
+    if not reference.nights(folder, last):
+        return "the reference was judged by the last run, and no night came since"
+    return ""
+
+
+def _start(folder: Path, last: str | None) -> str:
+    """What the last closed run's encoders were to start from."""
+    said = yaml.safe_load(git("show", f"{last}:params.yaml", cwd=folder)) if last else {}
+    return str((said.get("pretrain") or {}).get("start", ""))
 
 
 def _as_before(s: Settings, folder: Path, last: str) -> bool:
     """Whether this run would be the last one again, and that one left nothing undone."""
     if _tree(folder) != git("rev-parse", f"{last}^{{tree}}", cwd=folder):
         return False
-    judged = git("log", "-1", "--format=%s", last, cwd=folder)
+    judged = git("log", "--first-parent", "-1", "--invert-grep", f"--grep=^{reference.LOST}", "--format=%s", last, cwd=folder)
     if judged.startswith("erase:"):  # what the stages made of the erased samples is gone
         return False
     if not judged.startswith("promote:"):

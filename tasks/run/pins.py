@@ -1,15 +1,19 @@
-"""The pins of a run: the reigning bundle and the best-ever one, by content."""
+"""The pins of a run, by content: the reigning bundle, the best-ever one, and the one that new encoders start from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tasks.errors import Refused, UnknownName
 from tasks.files import write_json
+from tasks.params import Params, Split
 from tasks.paths import BUNDLE
 from tasks.promote import registry
 from tasks.run import intact
 from tasks.run.git import git
 from tasks.run.settings import Settings
+from tasks.schema import build
 
 
 def write(s: Settings, folder: Path) -> None:
@@ -27,6 +31,52 @@ def write(s: Settings, folder: Path) -> None:
             _pin_nothing(folder, name)
         else:
             _pin(folder, name, bundle_entry(folder, reign.commit))
+
+
+def start(s: Settings, folder: Path, params: Params, anew: bool) -> None:
+    """Write data/start.dvc: the bundle that `pretrain.start` names.
+
+    Args:
+        s: where central is.
+        folder: the run's workspace.
+        params: the run's; `pretrain.start` is the name of a version, or `champion`; empty: none.
+        anew: whether encoders are fitted anew; otherwise what was pinned stays, whoever reigns by now.
+
+    Raises:
+        UnknownName: no such version, or no champion yet.
+        Refused: its train rows are not this run's.
+    """
+    name = params.pretrain.start
+    pin = folder / "data/start.dvc"
+    if pin.is_file() and not anew:
+        return
+    pin.unlink(missing_ok=True)
+    if not name:
+        _pin_nothing(folder, "start")
+        return
+    commits = {reign.version: reign.commit for reign in registry.history(s.central)}
+    if reigning := registry.champion(s.central):
+        commits["champion"] = reigning.commit
+    if name not in commits:
+        raise UnknownName("version in params.yaml: pretrain.start =", name, commits or {"(none was promoted yet)"})
+    _check_split(folder, name, commits[name], params)
+    _pin(folder, "start", bundle_entry(folder, commits[name]))
+
+
+def _check_split(folder: Path, name: str, commit: str, params: Params) -> None:
+    """Encoders that were fitted under another split may have seen what is test now."""
+    from dvc.utils.serialize import parse_yaml
+
+    said = parse_yaml(git("show", f"{commit}:params.yaml", cwd=folder), "params.yaml")
+    theirs, ours = (
+        replace(split, window_batches=None, window_s=None)  # a window leaves rows out, and moves none
+        for split in (build(Split, said.get("split") or {}, "split"), params.split)
+    )
+    if (said.get("seed", 0), theirs) != (params.seed, ours):
+        raise Refused(
+            f"pretrain.start: {name} was fitted with another seed or split of params.yaml, so its encoders may have seen"
+            " samples that are val or test here: keep seed and split as they were, or leave pretrain.start empty"
+        )
 
 
 def bundle_entry(folder: Path, commit: str) -> Mapping[str, Any]:
@@ -47,7 +97,7 @@ def _pin(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
 
 
 def _pin_nothing(folder: Path, name: str) -> None:
-    """An empty folder: there is no champion yet."""
+    """An empty folder: there is no champion yet, or nothing to start from."""
     from dvc.repo import Repo
 
     if (folder / "data" / f"{name}.dvc").is_file():

@@ -29,7 +29,9 @@ class Close(After):
 
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
         """Fail after recording when a stage or the batch did; what is skipped here costs no process."""
-        answer = {**answer, "again": next_id(context["run_id"]) if answer["outcome"] == "overtaken" else None}
+        run = context["run_id"]
+        answer = {**answer, "again": next_id(run) if answer["outcome"] == "overtaken" else None}
+        answer |= {"shadow": f"shadow__{run}" if answer.get("shadow") else None}
         context["ti"].xcom_push(key="return_value", value=answer)
         told = f"{answer['outcome']}: {'; '.join(answer['problems'])}"
         if answer["outcome"] in {"failed", "batch rejected"}:
@@ -46,7 +48,7 @@ def idle_after(closed: Any) -> list[str]:
     if closed["outcome"] == "overtaken":
         return ["verify", "promote"]
     if closed["outcome"] == "nothing new" or closed["dry_run"] or closed["verdict"]["verdict"] != "promote":
-        return ["verify", "promote", "again"]
+        return ["verify", "promote", *([] if closed.get("shadow") else ["again"])]
     return [] if closed["verify"] else ["verify"]
 
 
@@ -86,23 +88,31 @@ class Promote(Closed):
             raise AirflowSkipException(f"not promoted: {answer['overtaken']}")
         if "refused" in answer:
             raise AirflowSkipException(f"not promoted: {answer['refused']}")
-        raise DownstreamTasksSkipped(tasks=["again"])  # type: ignore[no-untyped-call]  # Airflow's
+        if not (context["ti"].xcom_pull(task_ids="close") or {}).get("shadow"):
+            raise DownstreamTasksSkipped(tasks=["again"])  # type: ignore[no-untyped-call]  # Airflow's
+        return answer
 
 
 class Again(BaseOperator):
-    """Trigger an overtaken run once more, as it was asked for, so that it is judged against what is there now."""
+    """Trigger an overtaken run once more, as it was asked for, so that it is judged against what is there now.
+
+    Or the shadow run that is due: a night of its own, which no other waits for.
+    """
 
     def execute(self, context: Any) -> None:
         """Trigger it under an id of its own: asked twice is once."""
         answers = [context["ti"].xcom_pull(task_ids=task) or {} for task in ("close", "promote")]
         run = next((answer["again"] for answer in answers if answer.get("again")), None)
+        conf = dict(context["params"])
         if run is None:
-            raise AirflowSkipException("this run was not overtaken")
+            run, conf = answers[0].get("shadow"), {"shadow": True}
+        if run is None:
+            raise AirflowSkipException("this run was not overtaken, and no shadow run is due")
         # What TriggerDagRunOperator does; importing that one costs each task of the DAG a third of a second.
         raise DagRunTriggerException(
             trigger_dag_id=context["dag_run"].dag_id,
             dag_run_id=run,
-            conf=dict(context["params"]),
+            conf=conf,
             reset_dag_run=False,
             skip_when_already_exists=True,
             wait_for_completion=False,

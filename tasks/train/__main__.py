@@ -34,7 +34,8 @@ def train(name: str) -> None:
     fitting, judging = read_inputs(params.modalities, "train"), read_inputs(params.modalities, "val")
     with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         if name == "plain":
-            candidates = list(plain(fitting, judging, task))
+            more = read_inputs(params.modalities, "train", unlabelled=True) if params.train.distil else None
+            candidates = list(plain(fitting, judging, task, more))
         else:
             candidates = [fit(name, "fusion", name, fitting, judging, task)]
         for candidate in candidates:

@@ -17,9 +17,10 @@ from tasks.tables import labelled
 from tasks.targets import Output, Target
 from tasks.train.balance import Balance
 from tasks.train.card import Card, described
+from tasks.train.distil import blended
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal, Network
-from tasks.train.neural import ROWS, Neural
+from tasks.train.neural import ROWS, Answers, Neural
 from tasks.train.rows import Rows
 
 SHOWN_EVERY = 5  # epochs
@@ -45,7 +46,7 @@ class Task:
     device: str
 
 
-def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Task) -> Neural:
+def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Task, answers: Answers | None = None) -> Neural:
     """Fit one candidate.
 
     Args:
@@ -55,6 +56,7 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
         train: what it is fitted on; features of the modalities that it may use.
         val: what tells the best epoch; same modalities.
         task: what all candidates share.
+        answers: a teacher's, row by row of `train` (see tasks/train/distil.py); None: labels alone teach.
 
     Raises:
         ContractBroken: a split has no labelled sample of a target, or the loss is no longer finite.
@@ -70,6 +72,7 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
     statistics = {t: statistics_of(known[t]) for t, output in sorted(task.outputs.items()) if output.is_number}
     prior = {t: prior_of(labels, sizes[t]) for t, labels in known.items() if t not in statistics}
     rows = Rows.of(train, task.outputs, statistics, task.device)
+    rows = blended(rows, answers, knobs.distil, task.outputs, statistics) if answers else rows
     network.to(task.device)
     for modality, adapter in zip(network.modalities, network.adapters.values(), strict=True):
         adapter.measure(rows.tokens[modality], rows.mask[modality])  # type: ignore[operator]

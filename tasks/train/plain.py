@@ -3,18 +3,31 @@
 from collections.abc import Iterator
 
 from tasks.train import Candidate
+from tasks.train.distil import strongest, taught, validation_loss
 from tasks.train.fit import Task, fit
 from tasks.train.inputs import Inputs
 from tasks.train.late import Late
 from tasks.train.logistic import Logistic
 
 
-def plain(train: Inputs, val: Inputs, task: Task) -> Iterator[Candidate]:
-    """Fit each modality alone, combine them by late averaging, and fit a logistic or ridge regression on all."""
+def plain(train: Inputs, val: Inputs, task: Task, more: Inputs | None = None) -> Iterator[Candidate]:
+    """Fit each modality alone, combine them by late averaging, and fit a logistic or ridge regression on all.
+
+    With `more`, the train samples and unlabelled ones, the strongest modality then teaches the others (tasks/train/distil.py).
+    """
     parts = [
         fit(f"alone-{modality}", "alone", "mean", train.only(modality), val.only(modality), task)
         for modality in sorted(train.features)
     ]
+    if more is not None:
+        teacher = strongest(parts)
+        answers = taught(teacher, more)
+        for place, part in enumerate(parts):
+            if part is not teacher:
+                (modality,), name = part.card.modalities, part.card.name
+                print(f"{name}: learns from {teacher.card.name}", flush=True)
+                pupil = fit(name, "alone", "mean", more.only(modality), val.only(modality), task, answers)
+                parts[place] = min(part, pupil, key=validation_loss)
     yield from parts
     yield Late.of(parts, val)
     yield Logistic.fit(train, val, task.outputs, task.train.balance)

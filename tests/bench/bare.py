@@ -14,7 +14,7 @@ from tasks.run.workspace import workspace
 def bare_workspace(s: Settings, commit: str) -> Iterator[Path]:
     """A clean clone whose raw data is there, with a cache of its own."""
     with workspace(s, commit, "bare", cache=s.home / "cache-bare") as folder:
-        command(["dvc", "pull", "--quiet", "data/1_raw", "data/champion", "data/anchor"], folder, s)
+        command(["dvc", "pull", "--quiet", "data/1_raw", "data/champion", "data/anchor", "data/start"], folder, s)
         yield folder
 
 

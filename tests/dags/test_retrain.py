@@ -105,7 +105,7 @@ def test_close_comes_on_every_outcome_and_what_follows_needs_no_verify(parsed: d
     assert not any("again" in facts["up"] for facts in tasks.values())
     assert (tasks["verify"]["pool"], tasks["verify"]["queue"]) == ("gpu", "gpu")
     assert parsed["runs"] == 2  # a nightly one and a manual one of another revision
-    assert parsed["params"] == ["dry_run", "move_reference", "overrides", "release", "revision"]
+    assert parsed["params"] == ["dry_run", "move_reference", "overrides", "release", "revision", "shadow"]
 
 
 def test_dags_import_nothing_heavy_at_module_level() -> None:

@@ -49,6 +49,7 @@ def close() -> Close:
     [
         (closed(), ["verify"]),
         (closed(verdict="reject"), ["verify", "promote", "again"]),
+        (closed(verdict="reject", shadow=True), ["verify", "promote"]),
         (closed(dry_run=True), ["verify", "promote", "again"]),
         (closed("nothing new"), ["verify", "promote", "again"]),
         (closed("overtaken"), ["verify", "promote"]),
@@ -60,7 +61,7 @@ def test_what_has_nothing_to_do_is_not_even_started(answer: dict[str, Any], idle
         close().read(answer, {}, told)
     assert skipped.value.tasks == idle
     again = f"again-1__{RUN}" if answer["outcome"] == "overtaken" else None
-    assert told["ti"].pushed == {**answer, "again": again}
+    assert told["ti"].pushed == {**answer, "again": again, "shadow": f"shadow__{RUN}" if answer.get("shadow") else None}
     for task in idle:  # and a person who starts one by hand is told
         if task != "again":
             operator = (Verify if task == "verify" else Promote)(task_id=task, verb=task)
@@ -70,7 +71,7 @@ def test_what_has_nothing_to_do_is_not_even_started(answer: dict[str, Any], idle
 
 def test_with_gate_verify_everything_follows() -> None:
     answer = closed(verify=True)
-    assert close().read(answer, {}, context()) == {**answer, "again": None}
+    assert close().read(answer, {}, context()) == {**answer, "again": None, "shadow": None}
     for operator in (Verify(task_id="verify", verb="verify"), Promote(task_id="promote", verb="promote")):
         assert operator.request(context(close=answer))["closed"] == answer
 
@@ -103,7 +104,7 @@ def test_an_overtaken_run_is_triggered_as_it_was_asked_for() -> None:
         asked = triggered.value
         assert (asked.trigger_dag_id, asked.dag_run_id, asked.conf) == ("retrain", "again-1__r", {"revision": "x"})
         assert asked.skip_when_already_exists  # asked twice is once
-    with pytest.raises(AirflowSkipException, match="not overtaken"):
+    with pytest.raises(AirflowSkipException, match="not overtaken, and no shadow run is due"):
         Again(task_id="again").execute(context(close={"again": None}))
 
 
@@ -134,6 +135,15 @@ def test_what_is_promoted_is_not_tried_again() -> None:
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         Promote(task_id="promote", verb="promote").read({"promoted": True}, {}, told)
     assert (skipped.value.tasks, told["ti"].pushed) == (["again"], {"promoted": True})
+
+
+def test_a_shadow_run_that_is_due_begins_after_the_promotion_and_waits_for_an_overtaken_run() -> None:
+    due = {"again": None, "shadow": "shadow__r"}
+    assert Promote(task_id="promote", verb="promote").read({"promoted": True}, {}, context(close=due)) == {"promoted": True}
+    for promoted, asked in (({"promoted": True}, ("shadow__r", {"shadow": True})), ({"again": "a"}, ("a", {"revision": "x"}))):
+        with pytest.raises(DagRunTriggerException) as triggered:
+            Again(task_id="again").execute(context(close=due, promote=promoted))
+        assert (triggered.value.dag_run_id, triggered.value.conf) == asked
 
 
 def test_what_a_person_asks_for_goes_with_who_asked() -> None:

@@ -17,6 +17,6 @@ def table(night: Night) -> Table | None:
         gxe.ExpectColumnValuesToBeBetween,
         {"column": "distance", "min_value": 0.0, "max_value": most},
         f"a Kolmogorov-Smirnov distance of at most {most:g}",
-        "look at the batch; if the world has changed, move the reference",
+        "look at the batch; if the world has changed, move the reference, or let a shadow run try what is newer",
     )
     return Table("drift", distances, [check], index=("batch", "modality", "column"))
