@@ -93,6 +93,7 @@ def _manifest(ids, batch, splits, targets, has, modalities, classes, group_size)
         "batch": list(batch),
         "group": [f"g{i // group_size:05d}" for i in range(len(ids))],
         "split": list(splits),
+        "unlabelled": [False] * len(ids),
         "timestamp": pa.nulls(len(ids), pa.float64()),
         **targets,
     }

@@ -55,8 +55,8 @@ def read_outputs(manifest: Path = MANIFEST) -> dict[str, Output]:
     return outputs(read_json(manifest / "manifest.json")["targets"])
 
 
-def read_samples_of(splits: Collection[str], manifest: Path = MANIFEST) -> pa.Table:
-    """Accepted samples of some splits, sorted by sample_id.
+def read_samples_of(splits: Collection[str], manifest: Path = MANIFEST, unlabelled: bool = False) -> pa.Table:
+    """Accepted samples of some splits, sorted by sample_id; if asked for, also those that teach without a label.
 
     Raises:
         NoData: the manifest is absent.
@@ -66,7 +66,8 @@ def read_samples_of(splits: Collection[str], manifest: Path = MANIFEST) -> pa.Ta
     if not path.is_file():
         raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro validate`")
     table = pq.read_table(path)
-    chosen = table.filter(pc.is_in(table["split"], pa.array(sorted(splits), pa.string()))).sort_by("sample_id")
+    wanted = pc.is_in(table["split"], pa.array(sorted(splits), pa.string()))
+    chosen = table.filter(pc.or_(wanted, table["unlabelled"]) if unlabelled else wanted).sort_by("sample_id")
     if not chosen.num_rows:
         raise ContractBroken(
             f"{path} has no sample in split {' or '.join(sorted(splits))}: land labelled samples, or set `split` in params.yaml"
@@ -74,9 +75,9 @@ def read_samples_of(splits: Collection[str], manifest: Path = MANIFEST) -> pa.Ta
     return chosen
 
 
-def read_inputs(modalities: Iterable[str], split: str) -> Inputs:
-    """Samples of one split with the features of these modalities."""
-    samples = read_samples_of([split])
+def read_inputs(modalities: Iterable[str], split: str, unlabelled: bool = False) -> Inputs:
+    """Samples of one split with the features of these modalities; if asked for, also those that teach without a label."""
+    samples = read_samples_of([split], unlabelled=unlabelled)
     return Inputs(samples, {m: aligned(m, samples) for m in sorted(modalities)})
 
 

@@ -1,6 +1,7 @@
 """Judge the night's data: `python -m tasks.validate` writes data/3_manifest/.
 
-    samples.parquet     accepted samples, with their split and the numbers of their labels, or the values of numbers
+    samples.parquet     accepted samples, with their split and the numbers of their labels, or the values of numbers;
+                        `unlabelled` are those that have none and may teach what needs none
     quarantine.parquet  rows and events that are left out, each with its reason: landed = accepted + quarantined + withdrawn
     manifest.json       targets with their classes, and counts
     validation.json     every expectation: what was observed, what was expected; `success` = no critical one failed

@@ -82,7 +82,8 @@ def _manifest(night: Night, rows: Sorted, lost: pd.DataFrame) -> dict[str, Any]:
 
 
 def _schema(params: Params) -> pa.Schema:
-    fields = [("sample_id", TEXT), ("batch", TEXT), ("group", TEXT), ("split", TEXT), ("timestamp", pa.float64())]
+    fields = [("sample_id", TEXT), ("batch", TEXT), ("group", TEXT), ("split", TEXT)]
+    fields += [("unlabelled", pa.bool_()), ("timestamp", pa.float64())]
     kinds = {"classification": pa.int64(), "multilabel": pa.list_(pa.int8()), "regression": pa.float64()}
     fields += [(target, kinds[body.type]) for target, body in params.targets.items()]
     return pa.schema(fields + [(f"has_{name}", pa.bool_()) for name in params.modalities])

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tasks.splits import groups
+from tasks.splits import NONE, groups, unlabelled_part
 from tasks.targets import number
+from tasks.validate.leaks import content
 from tasks.validate.night import Night
 from tasks.validate.quarantine import quarantine
+from tasks.validate.window import windowed
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def _events(night: Night) -> pd.DataFrame:
 def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {"sample_id": accepted["sample_id"], "batch": accepted["batch"], "group": groups(accepted)}
     columns["split"] = accepted["part"]
+    columns["unlabelled"] = _unlabelled(accepted, night)
     columns["timestamp"] = accepted["timestamp"].astype("float64")
     for target, output in night.outputs.items():
         if output.is_number:
@@ -56,3 +59,17 @@ def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
     for name in night.params.modalities:
         columns[f"has_{name}"] = accepted[f"has_{name}"]
     return pd.DataFrame(columns, index=accepted.index)
+
+
+def _unlabelled(accepted: pd.DataFrame, night: Night) -> pd.Series:
+    """Which accepted rows teach what needs no label: they have none, would be train if one came, and copy none that judges."""
+    found = pd.Series(False, index=accepted.index)
+    if accepted[list(night.params.targets)].notna().any(axis=1).all():
+        return found
+    parts = pd.Series(NONE, index=night.landed.index)
+    parts[unlabelled_part(night.landed, night.params).index] = "train"
+    batches = [batch.key for batch in night.batches if batch.of_samples]
+    parts = windowed(night.landed, parts, batches, night.params.split)[accepted.index]
+    words = content(night)[accepted.index]
+    judged = words[accepted["part"].isin(["val", "test"]) & (words != "")]
+    return (parts == "train") & ~words.isin(judged)

@@ -208,6 +208,30 @@ def test_unlabelled_samples_are_kept_in_no_split():
     assert manifest["splits"][""] == 1
 
 
+def test_what_may_teach_without_a_label_would_be_train_and_nothing_like_it_is_judged():
+    table = [{**row, "split": ("train", "val", "test")[number // 2 % 3]} for number, row in enumerate(rows(classes="abcd"))]
+    of_test = next(row for row in table if row["split"] == "test")
+    free = {"label": "", "split": "train"}
+    good = rows(4, start=300)
+    strangers = {
+        "copy": {**of_test, **free, "group": "g900"},
+        "relative": {**good[1], **free, "group": of_test["group"]},
+        "refused": {**good[2], **free, "image_file_name": "../up.png"},
+        "judge": {**good[3], **free, "split": "test"},
+    }
+    wanted = {**good[0], **free, "sample_id": "free"}
+    *_, samples = judge(land("n1", [*table, wanted, *({**row, "sample_id": name} for name, row in strangers.items())]))
+    assert samples["sample_id"][samples["unlabelled"]].to_list() == ["free"]
+    assert {"copy", "relative", "judge"} < set(samples["sample_id"][samples["split"] == ""])
+
+
+def test_outside_the_training_window_nothing_teaches_without_a_label_either():
+    tables = [[{**row, "label": row["label"] if i % 4 else ""} for i, row in enumerate(rows(120, s))] for s in (0, 200)]
+    batches = [land(f"n{number}", table) for number, table in enumerate(tables)]
+    samples = judge(*batches, more={"split": {"window_batches": 1}})[-1]
+    assert samples.groupby("batch")["unlabelled"].any().to_list() == [False, True]
+
+
 def test_a_missing_modality_is_a_flag_and_past_the_share_a_warning():
     table = [{**row, "image_file_name": "" if i % 3 else row["image_file_name"]} for i, row in enumerate(rows())]
     validation, _, _, samples = judge(land("n1", table))
