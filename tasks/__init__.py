@@ -25,6 +25,7 @@ What several of them use lies beside the folders:
     parallel                 the same work on many rows, by several processes
     splits                   train, validation, test, of which only train may be fitted to
     bundle, measures         a model, whole; what scores are made of
+    zero_shot                classes that are only described, by a bundle
     params, targets, schema  params.yaml, checked; what a target asks for
     standard, losses         a target measured on the train split; what a network is fitted to
     stage, errors            the door of every stage; every known mistake
