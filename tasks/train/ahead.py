@@ -107,9 +107,9 @@ def _with_two(rows: Rows) -> Tensor:
 
 
 def _draw(module: nn.Module, seed: int) -> None:
-    """Draw first weights by name, as `Network.initialise` does."""
+    """Draw first weights by name, as `Network.initialise` does; on the CPU, wherever they lie."""
     for name, parameter in module.named_parameters():
+        first = torch.zeros(parameter.shape)
         if parameter.ndim >= 2:
-            nn.init.xavier_uniform_(parameter, generator=torch.Generator().manual_seed(keyed_seed(seed, "init", name)))
-        else:
-            nn.init.zeros_(parameter)
+            nn.init.xavier_uniform_(first, generator=torch.Generator().manual_seed(keyed_seed(seed, "init", name)))
+        parameter.data.copy_(first)
