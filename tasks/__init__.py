@@ -26,6 +26,7 @@ What several of them use lies beside the folders:
     splits                   train, validation, test, of which only train may be fitted to
     bundle                   a model, whole
     measures, tally, ranks   what scores are made of, by group; those of probabilities
+    zero_shot                classes that are only described, by a bundle
     params, targets, schema  params.yaml, checked; what a target asks for
     standard, losses         a target measured on the train split; what a network is fitted to
     stage, errors            the door of every stage; every known mistake

@@ -49,7 +49,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 RESERVED = frozenset(
     {
         *("samples", "events", "sample_id", "group", "split", "timestamp", "plain", "bundle", "row", "batch", "refused"),
-        *("withdrawn", "complete"),
+        *("withdrawn", "complete", "unlabelled"),
     }
 )
 
@@ -143,6 +143,10 @@ class Train:
     heads: int = 4  # of attention
     distil: float = 0.0  # share of the strongest modality's answer in what the others learn alone (tasks/train/distil.py)
     balance: Literal["none", "weights", "sampling"] = "none"  # rare classes; answers keep to the train split's shares
+    align: float = 0.0  # weight of a loss that aligns the modalities of a sample, labelled or not; 0: none
+    missing: Literal["masked", "mapped"] = "masked"  # mapped: fusions fill a gap with what the others tell of it
+    mapping: Literal["linear", "mlp"] = "linear"  # how one modality tells another …
+    mapping_loss: Literal["mse", "cosine", "contrastive"] = "mse"  # … and what that is fitted to
 
 
 @dataclass(frozen=True)
@@ -322,11 +326,17 @@ def _check_ranges(params: Params) -> None:
     if split.fold is not None and not 0 <= split.fold < split.folds:
         raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
     _check_window(split)
-    if params.pretrain.temperature <= 0:
-        raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
+    _check_fits(params)
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
+
+
+def _check_fits(params: Params) -> None:
+    if params.pretrain.temperature <= 0:
+        raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
+    if params.train.align < 0:
+        raise WrongValue(f"params.yaml: train.align must be at least 0, got {params.train.align}")
 
 
 def _check_window(split: Split) -> None:

@@ -71,6 +71,9 @@ def test_one_modality_can_be_read_alone() -> None:
         ("pretrain.objective", "maskd", "pretrain.objective must be one of supervised, masked, contrastive, got 'maskd'"),
         ("pretrain.hidden", 1.0, "pretrain.hidden must be at least 0 and below 1, got 1.0"),
         ("pretrain.temperature", 0, "pretrain.temperature must be above 0, got 0"),
+        ("train.align", -1, "train.align must be at least 0, got -1"),
+        ("train.missing", "filled", "train.missing must be one of masked, mapped, got 'filled'"),
+        ("targets.unlabelled", {}, "targets.unlabelled is no usable name"),
         ("split.fold", 5, "split.fold must be 0 … 4, got 5"),
     ],
 )

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tasks.errors import ContractBroken
 from tasks.evaluate.alike import alike
 from tasks.evaluate.interaction import interaction
+from tasks.evaluate.missing import mapped, means, recalls, without
 from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_scores, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import new_folder, read_json, write_json
@@ -23,8 +24,8 @@ from tasks.steady import steady
 from tasks.tables import answer_columns, labelled, truth, write_parquet
 from tasks.targets import METRICS, Output
 from tasks.train import load_candidate
-from tasks.train.inputs import Inputs, present, read_inputs, read_outputs, read_samples_of
-from tasks.train.neural import Answers
+from tasks.train.inputs import Inputs, chosen, present, read_inputs, read_outputs, read_samples_of
+from tasks.train.neural import Answers, Neural
 
 
 def evaluate() -> None:
@@ -56,6 +57,11 @@ def evaluate() -> None:
         with steady(params.threads):
             scores["alike"] = alike(deciding, test.features, np.flatnonzero(known), sure)
         scores["interaction"] = joined(deciding.where(complete[known]), choice, params, sure)
+        if fill := mapped(candidate_folders(params.modalities, params.fusions)):
+            with steady(params.threads):
+                scores["missing"] = {
+                    name: filled(candidate, test, judged[target], params, sure) for name, candidate in fill.items()
+                }
         draw(folder, "", target, deciding, selected)
         draw_scores(folder / "scores.png", scores, selected, metric)
         others = {name: other(folder, name, judged[name], complete, selected, sure) for name in outputs if name != target}
@@ -63,6 +69,23 @@ def evaluate() -> None:
         write_json(folder / "scores.json", found)
         write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete))
     count(predicted=len(test) * len(answers))
+
+
+def filled(candidate: Neural, test: Inputs, judged: Judged, params: Params, sure: Sureness) -> dict[str, Any]:
+    """What one candidate's maps are worth (see missing.py), and in how many test samples it fills which modality."""
+    found: dict[str, Any] = {"mapping": candidate.card.settings["mapping"], "recall": {}, "filled": {}, "without": {}}
+    if candidate.network.filling is None:
+        return found
+    filling = candidate.network.filling
+    for split, inputs in {"val": read_inputs(params.modalities, "val"), "test": test}.items():
+        vectors, there = means(candidate, inputs.features)
+        found["recall"][split] = recalls(filling, vectors, there, sure)
+        found["filled"] = {m: int(rows.sum()) for m, rows in filling(vectors, there)[1].items()}  # of the last one, test
+    whole = labelled(judged.truth) & np.logical_and.reduce([present(body) for body in test.features.values()])
+    if len(np.unique(judged.groups[whole])) > 1:
+        features = {m: chosen(body, np.flatnonzero(whole)) for m, body in test.features.items()}
+        found["without"] = without(candidate, judged.where(whole), params.gate.target, features, params.gate.metric, sure)
+    return found
 
 
 def other(

@@ -64,6 +64,22 @@ def candidates(scores: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def missing(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Where gaps are filled: per fusion and modality in how many test samples, and what is lost without it; what maps find.
+
+    The maps are those of the night, the same in every fusion.
+    """
+    found = (scores or {}).get("missing")
+    if not found:
+        return None
+    rows = [
+        {"name": name, "modality": m, "filled": number, **of["without"].get(m, dict.fromkeys(("masked", "mapped", "gained")))}
+        for name, of in sorted(found.items())
+        for m, number in sorted(of["filled"].items())
+    ]
+    return {"rows": rows, "recall": found[min(found)]["recall"]["test"]}
+
+
 def scale(intervals: Sequence[Mapping[str, float | None]]) -> tuple[float, float]:
     """The ends of an axis that holds all intervals: of shares at steps of 0.1 and within 0 … 1, else at round numbers."""
     values = [v for i in intervals for v in i.values() if v is not None]

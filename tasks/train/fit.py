@@ -1,7 +1,7 @@
 """Fit one network: AdamW, modality dropout, early stopping on validation loss, the best epoch kept."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from tasks.params import Train, keyed_seed
 from tasks.standard import prior_of, statistics_of
 from tasks.tables import labelled
 from tasks.targets import Output, Target
+from tasks.train.ahead import fit_ahead
 from tasks.train.balance import Balance
 from tasks.train.card import Card, described
 from tasks.train.distil import blended
@@ -66,7 +67,7 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
     sizes = {target: output.width for target, output in task.outputs.items()}
     knobs = task.train
     torch.manual_seed(keyed_seed(task.seed, "dropout", name))
-    network = Network(fusion, widths, sizes, knobs.width, knobs.heads, knobs.dropout)
+    network = Network(fusion, widths, sizes, knobs.width, knobs.heads, knobs.dropout, **_extras(widths, kind, knobs))
     network.initialise(keyed_seed(task.seed, "candidate", name))
     known = {t: train.labels(t)[train.there] for t in sorted(task.outputs)}
     statistics = {t: statistics_of(known[t]) for t, output in sorted(task.outputs.items()) if output.is_number}
@@ -76,9 +77,13 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
     network.to(task.device)
     for modality, adapter in zip(network.modalities, network.adapters.values(), strict=True):
         adapter.measure(rows.tokens[modality], rows.mask[modality])  # type: ignore[operator]
-    one_of = {t: known[t] for t in prior if not task.outputs[t].is_set}
+    held = Rows.of(val, task.outputs, statistics, task.device)
+    ahead = fit_ahead(name, network, rows, held, knobs, task.seed)
+    if network.align is None:
+        rows = rows.labelled()
+    one_of = {t: train.labels(t)[rows.there.cpu().numpy()] for t in prior if not task.outputs[t].is_set}
     balance = Balance.of(knobs.balance, one_of, prior, task.device)
-    steps, curve = _descend(name, network, rows, Rows.of(val, task.outputs, statistics, task.device), balance, task)
+    steps, curve = _descend(name, network, rows, held, balance, task)
     network.shift(balance.shift)
     settings: dict[str, Any] = {
         "fusion": fusion,
@@ -88,8 +93,15 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
         "prior": prior,
     }
     settings |= {"statistics": statistics} if statistics else {}
-    card = Card(name, kind, list(widths), widths, described(task.outputs), network.size(), steps, curve, settings)
+    settings |= _extras(widths, kind, knobs)
+    card = Card(name, kind, list(widths), widths, described(task.outputs), network.size(), ahead + steps, curve, settings)
     return Neural(card, network.cpu())
+
+
+def _extras(modalities: Collection[str], kind: str, knobs: Train) -> dict[str, Any]:
+    """What a fusion of several modalities has beside adapters, fusion and heads."""
+    asked = {"align": knobs.align > 0, "mapping": knobs.missing == "mapped" and knobs.mapping}
+    return {name: value for name, value in asked.items() if value and kind == "fusion" and len(modalities) > 1}
 
 
 def _check_labels(name: str, train: Inputs, val: Inputs, task: Task) -> None:
@@ -179,9 +191,12 @@ def _epoch(network: Network, training: Training, train: Rows, balance: Balance, 
     total = 0.0
     batches = torch.split(train.there[balance.order(len(train.there), training.order)], task.train.batch)
     for index in batches:
-        batch = train.take(index).dropping(task.train.modality_dropout, training.order)
+        whole = train.take(index)
+        batch = whole.dropping(task.train.modality_dropout, training.order)
         raw = network(batch.tokens, batch.mask, batch.time)
         loss = _weighted(_losses(raw, batch, task.targets, balance.weights), task.targets)
+        if network.align is not None:
+            loss = loss + task.train.align * network.apart(whole.tokens, whole.mask)
         training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         training.optimiser.step()

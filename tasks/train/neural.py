@@ -1,5 +1,6 @@
 """A candidate that is a network: a fusion of several modalities, or one modality alone."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tasks.errors import ContractBroken
+from tasks.errors import ContractBroken, UnknownName
 from tasks.features import Features
 from tasks.standard import NAMES, answer
+from tasks.train.align import Align, unit
 from tasks.train.card import Card, are_statistics, read_card, read_weights, write_weights
 from tasks.train.fusions import FUSIONS
 from tasks.train.inputs import assembled, present
+from tasks.train.mapping import MAPS
 from tasks.train.network import Network
 
 ROWS = 1024  # predicted at once: memory stays flat
-SETTINGS = {"fusion", "width", "heads", "dropout", "prior"}  # and "statistics", where a target is a value
+SETTINGS = {"fusion", "width", "heads", "dropout", "prior"}  # and "statistics", where a target is a value; "align", "mapping"
 
 Answers = dict[str, npt.NDArray[np.float64]]
 
@@ -45,7 +48,7 @@ class Neural:
         rows = len(next(iter(inputs.values())).mask)
         outputs, statistics = self.card.outputs, self.card.settings.get("statistics", {})
         found = {target: np.zeros((rows, output.width)) for target, output in outputs.items()}
-        for part, (tokens, mask, time) in _pieces(inputs, rows):
+        for part, (tokens, mask, time) in pieces(inputs, rows):
             with torch.inference_mode():
                 raw = self.network(tokens, mask, time)
             for target, values in raw.items():
@@ -54,6 +57,40 @@ class Neural:
         for target, values in found.items():
             values[nothing] = statistics[target]["mean"] if target in statistics else self.card.settings["prior"][target]
         return found
+
+    def masked(self) -> "Neural":
+        """The same, but that gaps stay open which `train.missing: mapped` fills."""
+        network = copy.deepcopy(self.network)
+        network.filling = None
+        return Neural(self.card, network)
+
+    def placed(self, modality: str, features: Features) -> npt.NDArray[np.float64]:
+        """Where samples lie in the space that modalities share: float64 [n, width] of length 1, NaN where it is missing.
+
+        Raises:
+            ContractBroken: the candidate was fitted without `train.align`, or on features of another width.
+            UnknownName: it does not use this modality.
+        """
+        self._aligned()
+        if modality not in self.card.widths:
+            raise UnknownName("modality", modality, self.card.modalities)
+        inputs = complete({modality: features}, self.card)
+        found = np.full((len(features.mask), self.card.settings["width"]), np.nan)
+        for part, (tokens, mask, _) in pieces(inputs, len(features.mask)):
+            with torch.inference_mode():
+                vectors, there = self.network.placed(modality, tokens[modality], mask[modality])
+                found[part][there.numpy()] = unit(vectors[there]).double().numpy()
+        return found
+
+    @property
+    def sharpness(self) -> float:
+        """What cosines of the shared space are multiplied with to be told apart: one over the learned temperature."""
+        return float(self._aligned().sharpness.detach())
+
+    def _aligned(self) -> Align:
+        if self.network.align is None:
+            raise ContractBroken(f"{self.card.name} was fitted without train.align: its modalities share no space")
+        return self.network.align
 
     def save(self, folder: Path) -> None:
         """Write candidate.json and weights.safetensors into a folder."""
@@ -73,7 +110,14 @@ class Neural:
             raise ContractBroken(f"{folder}: the settings of a network must be {', '.join(sorted(SETTINGS))}, got {settings!r}")
         with torch.device("meta"):
             network = Network(
-                settings["fusion"], card.widths, card.sizes, settings["width"], settings["heads"], settings["dropout"]
+                settings["fusion"],
+                card.widths,
+                card.sizes,
+                settings["width"],
+                settings["heads"],
+                settings["dropout"],
+                settings.get("align", False),
+                settings.get("mapping"),
             )
         tensors = read_weights(folder, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
         network.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()}, assign=True)
@@ -83,6 +127,8 @@ class Neural:
 def _are_settings(card: Card) -> bool:
     """Whether a card's settings can be those of a network; they come from a file."""
     settings: dict[str, Any] = {**card.settings}
+    if settings.pop("align", True) is not True or settings.pop("mapping", "linear") not in tuple(MAPS):
+        return False
     if card.values and not are_statistics(settings.pop("statistics", None), card.values, NAMES):
         return False
     if set(settings) != SETTINGS or settings["fusion"] not in FUSIONS or not isinstance(settings["prior"], dict):
@@ -113,7 +159,8 @@ def complete(features: Mapping[str, Features], card: Card) -> dict[str, Features
     return inputs
 
 
-def _pieces(inputs: Mapping[str, Features], rows: int) -> Iterator[tuple[slice, tuple[dict[str, Tensor], ...]]]:
+def pieces(inputs: Mapping[str, Features], rows: int) -> Iterator[tuple[slice, tuple[dict[str, Tensor], ...]]]:
+    """Yield some of the rows at a time, and their tokens, mask and time as tensors."""
     for start in range(0, rows, ROWS):
         part = slice(start, start + ROWS)
         yield (

@@ -1,11 +1,12 @@
 """What a network is fitted on: samples as tensors, some of them taken at a time."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from tasks.losses import there
 from tasks.standard import Statistics, standardised
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal
@@ -36,6 +37,11 @@ class Rows:
             {t: torch.from_numpy(standardised(inputs.labels(t), statistics.get(t))).to(device) for t in sorted(targets)},
             torch.from_numpy(inputs.there).to(device),
         )
+
+    def labelled(self) -> "Rows":
+        """The same, `there` being those that have a label of any target."""
+        known = torch.stack([there(labels) for labels in self.labels.values()]).any(0)
+        return replace(self, there=self.there[known[self.there]])
 
     def take(self, index: Tensor) -> "Rows":
         """Some of the samples, in this order."""

@@ -140,3 +140,20 @@ def test_intervals_lie_on_one_scale() -> None:
     assert facts.scale([]) == (0.0, 1.0)
     assert facts.scale([{"value": 1.0, "low": 1.0, "high": 1.0}]) == (0.9, 1.0)
     assert facts.scale([{"value": 0.0, "low": 0.0, "high": 0.0}]) == (0.0, 0.1)
+
+
+def test_where_gaps_are_filled_the_page_says_how_often_and_what_it_is_worth(night: dict[str, Any], tmp_path: Path) -> None:
+    lost = {
+        name: {"value": value, "low": value, "high": value}
+        for name, value in (("masked", 0.3), ("mapped", 0.1), ("gained", 0.2))
+    }
+    recall, chance = {"1": 0.5, "5": 0.75, "10": 0.875}, {"1": 0.025, "5": 0.125, "10": 0.25}
+    pair = {"from": "image", "to": "text", "used": False, "samples": 40, "recall": recall, "chance": chance}
+    of = {"mapping": "linear", "recall": {"test": [pair]}, "filled": {"image": 7, "text": 9}, "without": {"text": lost}}
+    night["scores"]["missing"] = {"mean": of}
+    told = read(report.write(tmp_path / "page", **night))
+    assert "mean image 7 " in told
+    assert "mean text 9 0.100 0.100 … 0.100 0.300 0.300 … 0.300 0.200 0.200 … 0.200" in told
+    assert "image text fills nothing 40 0.500 0.025 0.750 0.125 0.875 0.250" in told
+    del night["scores"]["missing"]
+    assert "filled from the others" not in read(report.write(tmp_path / "page", **night))
