@@ -25,7 +25,7 @@ What several of them use lies beside the folders:
     parallel                 the same work on many rows, by several processes
     splits                   train, validation, test, of which only train may be fitted to
     bundle                   a model, whole
-    measures, tally, ranks   what scores are made of, by group; those of probabilities
+    measures, tally, curves  what scores are made of, by group; areas under curves
     zero_shot                classes that are only described, by a bundle
     params, targets, schema  params.yaml, checked; what a target asks for
     standard, losses         a target measured on the train split; what a network is fitted to

@@ -1,6 +1,6 @@
 """Scores, and how sure they are: samples of one group are not independent, so groups are what is drawn again.
 
-Most scores are functions of sums by group, some of ranks (`tasks/ranks.py`); either is taken again of resamples of the groups
+Most scores are functions of sums by group, some of ranks (`tasks/curves.py`); either is taken again of resamples of the groups
 (`tasks/tally.py`). Two models on the same samples see the same resamples, so that their difference is paired.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.curves import auprc, auroc
 from tasks.errors import ContractBroken
-from tasks.ranks import auprc, auroc
 from tasks.tables import decided, labelled
 from tasks.tally import Array, Tally, of_sums
 from tasks.targets import RANKING, Output

@@ -12,8 +12,8 @@ import torch
 from tasks.evaluate.scores import Judged, Sureness
 from tasks.features import Features
 from tasks.files import read_json
-from tasks.measures import Tally, interval, tally
-from tasks.tables import decided
+from tasks.measures import interval, said, tally
+from tasks.tally import Tally
 from tasks.train.mapping import Filling
 from tasks.train.network import Modal
 from tasks.train.neural import Neural, complete, pieces
@@ -93,8 +93,8 @@ def without(
     """
 
     def scored(model: Neural, seen: Mapping[str, Features]) -> Tally:
-        said = decided(model.predict(seen)[target], judged.output)
-        return tally(metric, judged.truth, said, judged.groups, len(judged.output.classes))
+        answer = said(metric, model.predict(seen)[target], judged.output)
+        return tally(metric, judged.truth, answer, judged.groups, len(judged.output.classes))
 
     def paired(first: Tally, second: Tally) -> dict[str, float]:
         return interval(first.minus(second), sure.generator("missing", metric), sure.draws, sure.tail).as_json()

@@ -31,8 +31,8 @@ def train(name: str) -> None:
         raise UnknownName("fusion", name, [*FUSIONS, "plain"])
     params = load()
     task = Task(read_outputs(), params.targets, params.train, params.seed, params.device)
-    more = name != "plain" and (params.train.align > 0 or params.train.missing == "mapped")  # teaches without labels too
-    fitting, judging = read_inputs(params.modalities, "train", more), read_inputs(params.modalities, "val")
+    also = name != "plain" and (params.train.align > 0 or params.train.missing == "mapped")  # they need no labels
+    fitting, judging = read_inputs(params.modalities, "train", also), read_inputs(params.modalities, "val")
     with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         if name == "plain":
             more = read_inputs(params.modalities, "train", unlabelled=True) if params.train.distil else None

@@ -63,7 +63,7 @@ def test_the_standard_error_leaves_out_one_group_after_the_other(metric):
 def test_of_very_many_groups_equal_parts_are_left_out(monkeypatch):
     truth, answer, groups = drawn(4, 2, n=900, groups=900)
     whole = standard_error(tally("auroc", truth, answer, groups, 2))
-    monkeypatch.setattr("tasks.ranks.PARTS", 150)
+    monkeypatch.setattr("tasks.curves.PARTS", 150)
     assert len(tally("auroc", truth, answer, groups, 2).left()) == 150
     assert standard_error(tally("auroc", truth, answer, groups, 2)) == pytest.approx(whole, rel=0.25)
 
