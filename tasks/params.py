@@ -8,7 +8,7 @@ trigger form and before a run is opened.
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from tasks.errors import ContractBroken, UnknownName, WrongValue
-from tasks.schema import build
+from tasks.schema import build, number
 from tasks.targets import IN_UNITS, METRICS, Target, read_target, unfit
 
 PARAMS = Path("params.yaml")
@@ -118,6 +118,8 @@ class Train:
     width: int = 64
     heads: int = 4  # of attention
     balance: Literal["none", "weights", "sampling"] = "none"  # rare classes; answers keep to the train split's shares
+    slowing: float = 0.0  # of the modality that is ahead of the others, 0.5 is a good start; see tasks/train/pace.py
+    alone: Mapping[str, float] = field(default_factory=dict)  # modality -> weight of the loss of what is answered from it alone
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
     targets = {name: read_target(name, body) for name, body in _mapping(raw, "targets").items()}
     params: Params = build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_ranges(params)
+    _check_pace(params.train, bodies)
     return dataclasses.replace(params, gate=_judging(params, plain.get("gate") or {}))
 
 
@@ -301,6 +304,19 @@ def _check_ranges(params: Params) -> None:
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
+
+
+def _check_pace(train: Train, modalities: Collection[str]) -> None:
+    if train.slowing < 0:
+        raise WrongValue(f"params.yaml: train.slowing must be at least 0, got {train.slowing}")
+    weights: Any = train.alone
+    if not isinstance(weights, Mapping):
+        raise WrongValue(f"params.yaml: train.alone must be a mapping of modalities to weights, got {weights!r}")
+    for name, weight in weights.items():
+        if name not in modalities:
+            raise UnknownName("modality in params.yaml: train.alone", str(name), modalities)
+        if number(weight, f"train.alone.{name}") < 0:
+            raise WrongValue(f"params.yaml: train.alone.{name} must be at least 0, got {weight}")
 
 
 def _check_window(split: Split) -> None:

@@ -36,6 +36,7 @@ def test_labels_that_yaml_reads_as_numbers_are_text() -> None:
 
 def test_one_modality_can_be_read_alone() -> None:
     assert list(check(GOOD, "b").modalities) == ["b"]
+    assert check(changed("train.alone.a", 1), "b").train.alone == {"a": 1}
     with pytest.raises(TasksError, match="unknown modality 'c'; known: a, b"):
         check(GOOD, "c")
 
@@ -69,6 +70,11 @@ def test_one_modality_can_be_read_alone() -> None:
         ("pretrain.hidden", 1.0, "pretrain.hidden must be at least 0 and below 1, got 1.0"),
         ("pretrain.temperature", 0, "pretrain.temperature must be above 0, got 0"),
         ("split.fold", 5, "split.fold must be 0 … 4, got 5"),
+        ("train.slowing", -0.5, "train.slowing must be at least 0, got -0.5"),
+        ("train.alone", 0.5, "train.alone must be a mapping of modalities to weights, got 0.5"),
+        ("train.alone.c", 0.5, "unknown modality in params.yaml: train.alone 'c'; known: a, b"),
+        ("train.alone.a", -1, "train.alone.a must be at least 0, got -1"),
+        ("train.alone.a", "1", "train.alone.a must be a finite number, got '1'"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(where: str, value: Any, message: str) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from tasks.train.card import Card, described
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal, Network
 from tasks.train.neural import ROWS, Neural
+from tasks.train.pace import Pace, slowed
 from tasks.train.rows import Rows
 
 SHOWN_EVERY = 5  # epochs
@@ -174,21 +176,37 @@ def _epoch(network: Network, training: Training, train: Rows, balance: Balance, 
     """One pass over the train split in a new order: mean loss and number of steps."""
     network.train()
     total = 0.0
+    pace = Pace(task.targets, task.train.slowing, task.train.alone)
+    criterion = partial(_criterion, targets=task.targets, weights=balance.weights)
     batches = torch.split(train.there[balance.order(len(train.there), training.order)], task.train.batch)
     for index in batches:
-        batch = train.take(index).dropping(task.train.modality_dropout, training.order)
-        raw = network(batch.tokens, batch.mask, batch.time)
-        loss = _weighted(_losses(raw, batch, task.targets, balance.weights), task.targets)
+        batch = train.take(index)
+        answer = partial(_answer, network, batch)
+        alone, held = pace.measure(answer, criterion, batch.mask, batch.labels)
+        batch = batch.dropping(task.train.modality_dropout, training.order, held)
+        loss = criterion(answer(batch.mask), batch.labels)
         training.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        training.optimiser.step()
+        (loss + alone).backward()  # type: ignore[no-untyped-call]
+        with slowed(network, held, training.order):
+            training.optimiser.step()
         total += loss.item()
     return total / len(batches), len(batches)
 
 
-def _losses(raw: Modal, rows: Rows, targets: Mapping[str, Target], weights: Modal) -> dict[str, tuple[Tensor, Tensor]]:
+def _answer(network: Network, batch: Rows, mask: Modal) -> Modal:
+    """What the network puts out of a batch where the masks are on."""
+    raw: Modal = network(batch.tokens, mask, batch.time)
+    return raw
+
+
+def _criterion(raw: Modal, labels: Modal, targets: Mapping[str, Target], weights: Modal) -> Tensor:
+    """What the network is fitted to, a scalar."""
+    return _weighted(_losses(raw, labels, targets, weights), targets)
+
+
+def _losses(raw: Modal, labels: Modal, targets: Mapping[str, Target], weights: Modal) -> dict[str, tuple[Tensor, Tensor]]:
     """Per target the sum of its loss over the labelled, and their number."""
-    return {t: losses.total(targets[t], raw[t], truth, weights.get(t)) for t, truth in rows.labels.items()}
+    return {t: losses.total(targets[t], raw[t], truth, weights.get(t)) for t, truth in labels.items()}
 
 
 def _weighted(sums: Mapping[str, tuple[Tensor, Tensor]], targets: Mapping[str, Target]) -> Tensor:
@@ -206,7 +224,7 @@ def _loss_on(network: Network, rows: Rows, balance: Balance, task: Task) -> floa
             batch = rows.take(index)
             raw = network(batch.tokens, batch.mask, batch.time)
             raw |= {t: raw[t] + shift for t, shift in balance.shift.items()}
-            for target, (loss, count) in _losses(raw, batch, task.targets, {}).items():
+            for target, (loss, count) in _losses(raw, batch.labels, task.targets, {}).items():
                 sums[target][0].add_(loss)
                 sums[target][1].add_(count)
         return float(_weighted(sums, task.targets))
