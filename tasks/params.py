@@ -87,6 +87,7 @@ class Validate:
     max_skew_s: float = 1.0  # between a modality's own timestamp and the sample's
     drift_warning: float = 0.3  # Kolmogorov-Smirnov distance to the reference
     near_duplicates: bool = True
+    domain: str = ""  # column of metadata.csv that names a sample's domain, a site or a device; see `train.domains`
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Train:
     heads: int = 4  # of attention
     balance: Literal["none", "weights", "sampling"] = "none"  # rare classes; answers keep to the train split's shares
     slowing: float = 0.0  # of the modality that is ahead of the others, 0.5 is a good start; see tasks/train/pace.py
+    domains: Literal["none", "normalise", "coral"] = "none"  # coral normalises too; see domains.py and coral.py in tasks/train/
+    coral: float = 10000.0  # weight of its penalty, which is small: it is divided by 4 width²
     alone: Mapping[str, float] = field(default_factory=dict)  # modality -> weight of the loss of what is answered from it alone
 
 
@@ -299,6 +302,7 @@ def _check_ranges(params: Params) -> None:
     if split.fold is not None and not 0 <= split.fold < split.folds:
         raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
     _check_window(split)
+    _check_domains(params)
     if params.pretrain.temperature <= 0:
         raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
     for where in COUNTS:
@@ -317,6 +321,19 @@ def _check_pace(train: Train, modalities: Collection[str]) -> None:
             raise UnknownName("modality in params.yaml: train.alone", str(name), modalities)
         if number(weight, f"train.alone.{name}") < 0:
             raise WrongValue(f"params.yaml: train.alone.{name} must be at least 0, got {weight}")
+
+
+def _check_domains(params: Params) -> None:
+    column, how = params.validate.domain, params.train.domains
+    known = {"batch", "row", "sample_id", "group", "split", "timestamp", "refused", *params.targets, *params.modalities}
+    if column in known:
+        raise WrongValue(f"params.yaml: validate.domain must be a column of its own, and no target or modality, got {column!r}")
+    if column and (taken := {"domain", "unlabelled"} & set(params.targets)):
+        raise WrongValue(f"params.yaml: with validate.domain no target may be named {', '.join(sorted(taken))}")
+    if how != "none" and not column:
+        raise WrongValue(f"params.yaml: train.domains {how} needs validate.domain, the column that names a sample's domain")
+    if params.train.coral < 0:
+        raise WrongValue(f"params.yaml: train.coral must be at least 0, got {params.train.coral}")
 
 
 def _check_window(split: Split) -> None:

@@ -18,6 +18,7 @@ from tasks.tables import labelled
 from tasks.targets import Output, Target
 from tasks.train.balance import Balance
 from tasks.train.card import Card, described
+from tasks.train.coral import Coral
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal, Network
 from tasks.train.neural import ROWS, Neural
@@ -77,7 +78,8 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
         adapter.measure(rows.tokens[modality], rows.mask[modality])  # type: ignore[operator]
     one_of = {t: known[t] for t in prior if not task.outputs[t].is_set}
     balance = Balance.of(knobs.balance, one_of, prior, task.device)
-    steps, curve = _descend(name, network, rows, Rows.of(val, task.outputs, statistics, task.device), balance, task)
+    coral = Coral.of(train, knobs.coral, task.device) if knobs.domains == "coral" else None
+    steps, curve = _descend(name, network, rows, Rows.of(val, task.outputs, statistics, task.device), balance, coral, task)
     network.shift(balance.shift)
     settings: dict[str, Any] = {
         "fusion": fusion,
@@ -118,27 +120,35 @@ class Reached:
 
 
 def _descend(
-    name: str, network: Network, train: Rows, val: Rows, balance: Balance, task: Task
+    name: str, network: Network, train: Rows, val: Rows, balance: Balance, coral: Coral | None, task: Task
 ) -> tuple[int, list[dict[str, float]]]:
     """Fit in place; returns the number of optimiser steps and the losses by epoch."""
     knobs = task.train
     optimiser = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
     order = torch.Generator().manual_seed(keyed_seed(task.seed, "order", name))
     training = Training(network, optimiser, order)
-    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, task))
+    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, coral, task))
     reached = Reached(_copied(network))
     if resumed := checkpoint.resume(knobs.epochs):
         facts, kept = resumed
         reached = Reached(kept, **facts)
     while reached.epoch < knobs.epochs and reached.since < knobs.patience:
-        _advance(name, network, training, train, val, balance, task, reached)
+        _advance(name, network, training, train, val, balance, coral, task, reached)
         checkpoint.save(reached.facts(), reached.kept)
     network.load_state_dict(reached.kept)
     return reached.steps, reached.curve
 
 
 def _advance(
-    name: str, network: Network, training: Training, train: Rows, val: Rows, balance: Balance, task: Task, reached: Reached
+    name: str,
+    network: Network,
+    training: Training,
+    train: Rows,
+    val: Rows,
+    balance: Balance,
+    coral: Coral | None,
+    task: Task,
+    reached: Reached,
 ) -> None:
     """One epoch further.
 
@@ -146,7 +156,7 @@ def _advance(
         ContractBroken: the loss is no longer finite.
     """
     knobs = task.train
-    train_loss, done = _epoch(network, training, train, balance, task)
+    train_loss, done = _epoch(network, training, train, balance, coral, task)
     val_loss = _loss_on(network, val, balance, task)
     reached.epoch += 1
     reached.steps += done
@@ -166,13 +176,16 @@ def _copied(network: Network) -> dict[str, Tensor]:
     return {key: value.clone() for key, value in network.state_dict().items()}
 
 
-def _identity(network: Network, train: Rows, val: Rows, task: Task) -> str:
+def _identity(network: Network, train: Rows, val: Rows, coral: Coral | None, task: Task) -> str:
     """A digest of all that a descent depends on, the network's initial weights among it."""
     knobs = [asdict(task.train), {t: asdict(target) for t, target in sorted(task.targets.items())}, task.seed, task.device]
-    return digest(knobs, network.state_dict(), *(vars(rows) for rows in (train, val)))
+    beside = [vars(coral.rows), *coral.members] if coral else []
+    return digest(knobs, network.state_dict(), *(vars(rows) for rows in (train, val)), *beside)
 
 
-def _epoch(network: Network, training: Training, train: Rows, balance: Balance, task: Task) -> tuple[float, int]:
+def _epoch(
+    network: Network, training: Training, train: Rows, balance: Balance, coral: Coral | None, task: Task
+) -> tuple[float, int]:
     """One pass over the train split in a new order: mean loss and number of steps."""
     network.train()
     total = 0.0
@@ -185,8 +198,9 @@ def _epoch(network: Network, training: Training, train: Rows, balance: Balance, 
         alone, held = pace.measure(answer, criterion, batch.mask, batch.labels)
         batch = batch.dropping(task.train.modality_dropout, training.order, held)
         loss = criterion(answer(batch.mask), batch.labels)
+        apart = coral.penalty(partial(_fused, network), task.train.batch, training.order) if coral else 0.0
         training.optimiser.zero_grad()
-        (loss + alone).backward()  # type: ignore[no-untyped-call]
+        (loss + alone + apart).backward()  # type: ignore[no-untyped-call]
         with slowed(network, held, training.order):
             training.optimiser.step()
         total += loss.item()
@@ -197,6 +211,11 @@ def _answer(network: Network, batch: Rows, mask: Modal) -> Modal:
     """What the network puts out of a batch where the masks are on."""
     raw: Modal = network(batch.tokens, mask, batch.time)
     return raw
+
+
+def _fused(network: Network, batch: Rows) -> Tensor:
+    """What the heads see of a batch."""
+    return network.fused(batch.tokens, batch.mask, batch.time)
 
 
 def _criterion(raw: Modal, labels: Modal, targets: Mapping[str, Target], weights: Modal) -> Tensor:

@@ -78,7 +78,12 @@ class Network(nn.Module):
         self.heads = nn.ModuleDict({slot(t): nn.Linear(width, sizes[t]) for t in self.targets})
 
     def forward(self, tokens: Modal, mask: Modal, time: Modal) -> Modal:
-        """Logits [b, classes] or a standardised value [b, 1] per target.
+        """Logits [b, classes] or a standardised value [b, 1] per target; see `fused` for the arguments."""
+        fused = self.dropout(self.fused(tokens, mask, time))
+        return {t: self.heads[slot(t)](fused) for t in self.targets}
+
+    def fused(self, tokens: Modal, mask: Modal, time: Modal) -> Tensor:
+        """What the heads see, [b, width].
 
         Args:
             tokens: [b, t, d] per modality.
@@ -87,8 +92,8 @@ class Network(nn.Module):
         """
         projected = {m: self.adapters[slot(m)](tokens[m], mask[m]) for m in self.modalities}
         seconds = {m: torch.where(mask[m], time[m], 0.0) for m in self.modalities}
-        fused = self.dropout(self.fusion(projected, mask, seconds))
-        return {t: self.heads[slot(t)](fused) for t in self.targets}
+        fused: Tensor = self.fusion(projected, mask, seconds)
+        return fused
 
     def initialise(self, seed: int) -> None:
         """Draw every matrix from a generator keyed by its own name; biases start at 0, scales of norms at 1.

@@ -32,6 +32,7 @@ class Night:
             `landed`.
         outputs: per target what is answered: its classes, or that it is a number.
         encoder_rows: index of the landed rows that encoders are fitted on.
+        unlabelled_rows: index of the unlabelled landed rows that would be train if a label came; none without domains.
         events: all events, see `tasks.events.Folded`; those about withdrawn samples name no sample ("").
         withdrawn: how many landed rows of each batch were withdrawn, by the batch's key.
         batches: all batches in the order in which they were accepted.
@@ -43,6 +44,7 @@ class Night:
     profiles: Mapping[str, pd.DataFrame]
     outputs: Mapping[str, Output]
     encoder_rows: pd.Index
+    unlabelled_rows: pd.Index
     events: pd.DataFrame
     withdrawn: Mapping[str, int]
     batches: list[Batch]
@@ -93,13 +95,31 @@ def read_night(params: Params) -> Night:
         sample_id=folded.events["sample_id"].where(~folded.events["sample_id"].isin(folded.withdrawn), "")
     )
     encoder_rows = splits.encoder_part(seen.samples, params).index.intersection(landed.index)
-    return Night(landed, profiles, outputs, encoder_rows, events, gone.to_dict(), batches, keys, params)
+    free = _unlabelled(landed, batches, params)
+    return Night(landed, profiles, outputs, encoder_rows, free, events, gone.to_dict(), batches, keys, params)
 
 
 def _parts(landed: pd.DataFrame, batches: list[Batch], params: Params) -> pd.Series:
     labelled = splits.labelled(landed, params)
     parts = splits.assign(labelled, params.split, params.seed).reindex(landed.index, fill_value=splits.NONE)
     return windowed(landed, parts, [batch.key for batch in batches if batch.of_samples], params.split)
+
+
+def _unlabelled(landed: pd.DataFrame, batches: list[Batch], params: Params) -> pd.Index:
+    """The unlabelled rows of train, inside the training window, where domains are asked for.
+
+    Raises:
+        ContractBroken: no batch has the column that names the domain.
+    """
+    column = params.validate.domain
+    if not column:
+        return landed.index[:0]
+    if column not in landed:
+        raise ContractBroken(f"no batch has the column {column!r}: land it in metadata.csv, or change validate.domain")
+    free = splits.unlabelled_part(landed, params)
+    keys = [batch.key for batch in batches if batch.of_samples]
+    inside = windowed(landed, pd.Series("train", index=landed.index), keys, params.split) == "train"
+    return free.index[inside[free.index]]
 
 
 def _profile(name: str, params: Params, batches: list[Batch], landed: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from tasks.splits import groups
 from tasks.targets import number
+from tasks.validate.leaks import content
 from tasks.validate.night import Night
 from tasks.validate.quarantine import quarantine
 
@@ -55,4 +56,14 @@ def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
             columns[target] = accepted[target].map({name: place for place, name in enumerate(output.classes)}).astype("Int64")
     for name in night.params.modalities:
         columns[f"has_{name}"] = accepted[f"has_{name}"]
+    if night.params.validate.domain:
+        columns["domain"] = accepted[night.params.validate.domain].fillna("").str.strip()
+        columns["unlabelled"] = pd.Series(accepted.index.isin(_unlabelled(night)), index=accepted.index)
     return pd.DataFrame(columns, index=accepted.index)
+
+
+def _unlabelled(night: Night) -> pd.Index:
+    """The unlabelled rows that may be learned from: none of them has the content of a row that is judged."""
+    words = content(night)
+    judged = words[night.landed["part"].isin(["val", "test"]) & (words != "")]
+    return night.unlabelled_rows[~words[night.unlabelled_rows].isin(judged)]
