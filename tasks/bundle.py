@@ -3,8 +3,9 @@
     bundle.json             {"modalities": {m: {"kind", "options"}}, "targets": {t: {"type", "classes"}}, "candidate": name}
     encoders/<m>/           weights.safetensors, encoder.json
     fusion/                 candidate.json, weights.safetensors; late fusion carries its parts as alone-<m>/ inside
+    fusion/domains/         domains.json, weights.safetensors; where features are standardised by their sample's domain
 
-Every modality is optional at prediction: what is not given is missing.
+Every modality is optional at prediction: what is not given is missing. So is the domain.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from tasks.files import read_json
 from tasks.params import KINDS, NAME
 from tasks.targets import Output
 from tasks.train import Candidate, load_candidate
+from tasks.train.domains import FILES, FOLDER, Domains
 from tasks.train.neural import Answers
 
 KEYS = {"modalities", "targets", "candidate"}
@@ -33,6 +35,7 @@ class Bundle:
         kinds: modality -> kind.
         targets: target -> what is answered for it.
         candidate: the fitted head.
+        domains: what is known of the sites or devices that samples come from.
         encoders: those that were needed so far, loaded once.
     """
 
@@ -40,6 +43,7 @@ class Bundle:
     kinds: dict[str, str]
     targets: dict[str, Output]
     candidate: Candidate
+    domains: Domains = field(default_factory=Domains, repr=False)
     encoders: dict[str, Loaded] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -70,28 +74,33 @@ class Bundle:
             encoder = read_json(folder / "encoders" / m / "encoder.json")
             if not isinstance(encoder, dict) or (encoder.get("kind"), encoder.get("width")) != (modalities[m], width):
                 raise ContractBroken(f"{folder / 'encoders' / m} must be of kind {modalities[m]} and width {width}")
-        return cls(folder, modalities, card.outputs, candidate)
+        return cls(folder, modalities, card.outputs, candidate, Domains.load(folder / "fusion", card))
 
-    def predict(self, features: Mapping[str, Features]) -> Answers:
+    def predict(self, features: Mapping[str, Features], domain: Sequence[str] | None = None) -> Answers:
         """Per target probabilities float64 [n, classes] or values [n, 1], from the features of this bundle's own encoders.
+
+        Args:
+            features: modality -> features of the same n samples.
+            domain: the samples' n domains, "" where one is not known; None: of none. Unknown names are taken for that too.
 
         Raises:
             UnknownName: a modality that the bundle does not have.
             ContractBroken: features of another width, or of unequal length.
         """
         self._check_names(features)
-        return self.candidate.predict(features)
+        return self.candidate.predict(self.domains.normalised(features, domain))
 
-    def predict_raw(self, raw: Mapping[str, Sequence[bytes | None]]) -> Answers:
+    def predict_raw(self, raw: Mapping[str, Sequence[bytes | None]], domain: Sequence[str] | None = None) -> Answers:
         """Per target probabilities float64 [n, classes] or values [n, 1], from raw bytes.
 
         None, and what cannot be decoded, is missing.
 
         Args:
             raw: modality -> n items, as in data/1_raw/<modality>: a file's bytes, UTF-8 text, or JSON of a table's cells.
+            domain: as in `predict`.
         """
         self._check_names(raw)
-        return self.predict({m: self.encode(m, items) for m, items in sorted(raw.items())})
+        return self.predict({m: self.encode(m, items) for m, items in sorted(raw.items())}, domain)
 
     def encode(self, modality: str, items: Sequence[bytes | None]) -> Features:
         """Features of one modality by the bundle's own encoder, row by row."""
@@ -128,6 +137,8 @@ def _check_files(folder: Path, modalities: Sequence[str]) -> None:
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
     links = sorted(name for name in found if (folder / name).is_symlink())
     one, late = set(_files(modalities, [""])), set(_files(modalities, [f"/alone-{m}" for m in modalities]))
+    if (folder / "fusion" / FOLDER).is_dir():
+        one, late = ({*wanted, *(f"fusion/{name}" for name in FILES)} for wanted in (one, late))
     if links or found not in (one, late | {"fusion/candidate.json"}):
         other = links or sorted(found ^ (late if any(name.startswith("fusion/alone-") for name in found) else one))
         raise ContractBroken(

@@ -8,7 +8,7 @@ trigger form and before a run is opened.
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from tasks.errors import ContractBroken, UnknownName, WrongValue
-from tasks.schema import build
+from tasks.schema import build, number
 from tasks.targets import IN_UNITS, METRICS, Target, read_target, unfit
 
 PARAMS = Path("params.yaml")
@@ -88,6 +88,7 @@ class Validate:
     max_skew_s: float = 1.0  # between a modality's own timestamp and the sample's
     drift_warning: float = 0.3  # Kolmogorov-Smirnov distance to the reference
     near_duplicates: bool = True
+    domain: str = ""  # column of metadata.csv that names a sample's domain, a site or a device; see `train.domains`
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ class Train:
     missing: Literal["masked", "mapped"] = "masked"  # mapped: fusions fill a gap with what the others tell of it
     mapping: Literal["linear", "mlp"] = "linear"  # how one modality tells another …
     mapping_loss: Literal["mse", "cosine", "contrastive"] = "mse"  # … and what that is fitted to
+    slowing: float = 0.0  # of the modality that is ahead of the others, 0.5 is a good start; see tasks/train/pace.py
+    domains: Literal["none", "normalise", "coral"] = "none"  # coral normalises too; see domains.py and coral.py in tasks/train/
+    coral: float = 10000.0  # weight of its penalty, which is small: it is divided by 4 width²
+    alone: Mapping[str, float] = field(default_factory=dict)  # modality -> weight of the loss of what is answered from it alone
 
 
 @dataclass(frozen=True)
@@ -269,6 +274,7 @@ def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
     targets = {name: read_target(name, body) for name, body in _mapping(raw, "targets").items()}
     params: Params = build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_ranges(params)
+    _check_pace(params.train, bodies)
     return dataclasses.replace(params, gate=_judging(params, plain.get("gate") or {}))
 
 
@@ -327,6 +333,7 @@ def _check_ranges(params: Params) -> None:
         raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
     _check_window(split)
     _check_fits(params)
+    _check_domains(params)
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
@@ -337,6 +344,32 @@ def _check_fits(params: Params) -> None:
         raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
     if params.train.align < 0:
         raise WrongValue(f"params.yaml: train.align must be at least 0, got {params.train.align}")
+
+
+def _check_pace(train: Train, modalities: Collection[str]) -> None:
+    if train.slowing < 0:
+        raise WrongValue(f"params.yaml: train.slowing must be at least 0, got {train.slowing}")
+    weights: Any = train.alone
+    if not isinstance(weights, Mapping):
+        raise WrongValue(f"params.yaml: train.alone must be a mapping of modalities to weights, got {weights!r}")
+    for name, weight in weights.items():
+        if name not in modalities:
+            raise UnknownName("modality in params.yaml: train.alone", str(name), modalities)
+        if number(weight, f"train.alone.{name}") < 0:
+            raise WrongValue(f"params.yaml: train.alone.{name} must be at least 0, got {weight}")
+
+
+def _check_domains(params: Params) -> None:
+    column, how = params.validate.domain, params.train.domains
+    known = {"batch", "row", "sample_id", "group", "split", "timestamp", "refused", *params.targets, *params.modalities}
+    if column in known:
+        raise WrongValue(f"params.yaml: validate.domain must be a column of its own, and no target or modality, got {column!r}")
+    if column and "domain" in params.targets:
+        raise WrongValue("params.yaml: with validate.domain no target may be named domain")
+    if how != "none" and not column:
+        raise WrongValue(f"params.yaml: train.domains {how} needs validate.domain, the column that names a sample's domain")
+    if params.train.coral < 0:
+        raise WrongValue(f"params.yaml: train.coral must be at least 0, got {params.train.coral}")
 
 
 def _check_window(split: Split) -> None:

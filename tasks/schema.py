@@ -66,13 +66,18 @@ def _list(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
 
 def _scalar(kind: type, value: Any, where: str) -> Any:
     if kind is float:
-        return _number(value, where)
+        return number(value, where)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise WrongValue(f"params.yaml: {where} must be of type {kind.__name__}, got {value!r}")
     return value
 
 
-def _number(value: Any, where: str) -> float:
+def number(value: Any, where: str) -> float:
+    """A finite number.
+
+    Raises:
+        WrongValue: it is something else.
+    """
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         hint = "; to YAML that is a text, write 1.0e-3" if isinstance(value, str) and "e" in value.lower() else ""
         raise WrongValue(f"params.yaml: {where} must be a finite number, got {value!r}{hint}")

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.errors import ContractBroken, TasksError
+from tasks.errors import ContractBroken, TasksError, WrongValue
 from tasks.params import FUSIONS, KINDS, check, keyed_seed, load
 
 GOOD: dict[str, Any] = {"modalities": {"a": {"kind": "text"}, "b": {"kind": "image", "side_px": 16}}, "targets": {"label": {}}}
@@ -36,6 +36,7 @@ def test_labels_that_yaml_reads_as_numbers_are_text() -> None:
 
 def test_one_modality_can_be_read_alone() -> None:
     assert list(check(GOOD, "b").modalities) == ["b"]
+    assert check(changed("train.alone.a", 1), "b").train.alone == {"a": 1}
     with pytest.raises(TasksError, match="unknown modality 'c'; known: a, b"):
         check(GOOD, "c")
 
@@ -75,11 +76,29 @@ def test_one_modality_can_be_read_alone() -> None:
         ("train.missing", "filled", "train.missing must be one of masked, mapped, got 'filled'"),
         ("targets.unlabelled", {}, "targets.unlabelled is no usable name"),
         ("split.fold", 5, "split.fold must be 0 … 4, got 5"),
+        ("train.domains", "coral", "train.domains coral needs validate.domain, the column that names a sample's domain"),
+        ("train.domains", "whiten", "train.domains must be one of none, normalise, coral, got 'whiten'"),
+        ("train.coral", -1, "train.coral must be at least 0, got -1"),
+        ("validate.domain", "group", "validate.domain must be a column of its own, and no target or modality, got 'group'"),
+        ("validate.domain", "label", "and no target or modality, got 'label'"),
+        ("validate.domain", 3, "validate.domain must be of type str, got 3"),
+        ("train.slowing", -0.5, "train.slowing must be at least 0, got -0.5"),
+        ("train.alone", 0.5, "train.alone must be a mapping of modalities to weights, got 0.5"),
+        ("train.alone.c", 0.5, "unknown modality in params.yaml: train.alone 'c'; known: a, b"),
+        ("train.alone.a", -1, "train.alone.a must be at least 0, got -1"),
+        ("train.alone.a", "1", "train.alone.a must be a finite number, got '1'"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(where: str, value: Any, message: str) -> None:
     with pytest.raises(TasksError, match=message):
         check(changed(where, value))
+
+
+def test_with_domains_no_target_has_the_name_of_the_manifests_columns() -> None:
+    named = {**changed("validate.domain", "site"), "targets": {"domain": {}}}
+    with pytest.raises(WrongValue, match=r"with validate\.domain no target may be named domain"):
+        check(named)
+    assert check({**GOOD, "targets": {"domain": {}}}).targets
 
 
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, write_parquet
 from tasks.targets import Output
-from tasks.train.inputs import read_outputs, read_samples_of
+from tasks.train.inputs import domains_of, read_domain, read_outputs, read_samples_of
 
 WHO = {"champion": CHAMPION, "anchor": ANCHOR}
 
@@ -56,7 +56,8 @@ def predict(folder: Path, samples: pa.Table, outputs: Mapping[str, Output]) -> t
     """
     bundle = Bundle.load(folder)
     features, encoded = features_for(bundle, samples)
-    answer, theirs = bundle.predict(features), bundle.targets
+    known = domains_of(samples) if bundle.domains.column and bundle.domains.column == read_domain() else None
+    answer, theirs = bundle.predict(features, known), bundle.targets
     same = [t for t in outputs if t in answer and theirs[t].type == outputs[t].type]
     return {t: align(answer[t], theirs[t], outputs[t]) for t in same}, encoded
 

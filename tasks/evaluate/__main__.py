@@ -24,6 +24,7 @@ from tasks.steady import steady
 from tasks.tables import answer_columns, labelled, truth, write_parquet
 from tasks.targets import METRICS, Output
 from tasks.train import load_candidate
+from tasks.train.domains import Domains
 from tasks.train.inputs import Inputs, chosen, present, read_inputs, read_outputs, read_samples_of
 from tasks.train.neural import Answers, Neural
 
@@ -124,7 +125,8 @@ def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Answers
     answers, parameters = {}, {}
     for name, folder in folders.items():
         candidate = load_candidate(folder)
-        answers[name], parameters[name] = candidate.predict(test.features), candidate.card.parameters
+        features = Domains.load(folder, candidate.card).normalised(test.features, test.domain)
+        answers[name], parameters[name] = candidate.predict(features), candidate.card.parameters
     return answers, parameters
 
 

@@ -2,7 +2,8 @@
 
 This file is the model's code in MLflow's models-from-code form: weights are safetensors, nothing is pickled. A row of the
 input is a row of metadata.csv: `<m>_file_name` (a path that can be opened here), or `<m>` with text or bytes, or the
-columns of a tabular modality. A modality whose columns are absent or empty is missing.
+columns of a tabular modality. A modality whose columns are absent or empty is missing. The column that names a sample's
+domain may be there for a model that knows several.
 """
 
 import json
@@ -24,6 +25,8 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
         folder = Path(context.artifacts["bundle"])
         self.facts: Mapping[str, Any] = json.loads((folder / "bundle.json").read_text())
         self.bundle = Bundle.load(folder)
+        domains = folder / "fusion" / "domains" / "domains.json"
+        self.domain = json.loads(domains.read_text())["column"] if domains.is_file() else ""
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Predict each target of each row.
@@ -35,7 +38,7 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
         table = pd.DataFrame(model_input)
         raw = {name: _column(table, name, body) for name, body in self.facts["modalities"].items()}
         columns: dict[str, Any] = {}
-        for target, answer in self.bundle.predict_raw(raw).items():
+        for target, answer in self.bundle.predict_raw(raw, **self._told(table)).items():
             classes = self.facts["targets"][target]["classes"]
             if self.facts["targets"][target]["type"] == "regression":
                 columns[target] = answer[:, 0]
@@ -45,6 +48,10 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
                 columns[target] = [classes[best] for best in answer.argmax(axis=1)]
             columns |= {f"{target}__{name}": answer[:, i] for i, name in enumerate(classes)}
         return pd.DataFrame(columns, index=table.index)
+
+    def _told(self, table: pd.DataFrame) -> dict[str, Any]:
+        """The domain of each row, "" where it is not given; nothing where the model, maybe an older one, knows no domains."""
+        return {"domain": [_text(cell) or "" for cell in table[self.domain]]} if self.domain and self.domain in table else {}
 
 
 def _column(table: pd.DataFrame, name: str, body: Mapping[str, Any]) -> list[bytes | None]:

@@ -10,7 +10,7 @@ from tasks.files import new_folder, write_json
 from tasks.params import Params
 from tasks.paths import ENCODERS
 
-KEPT = ("candidate.json", "weights.safetensors")  # not scores.parquet: a bundle holds no samples
+KEPT = ("candidate.json", "domains.json", "weights.safetensors")  # not scores.parquet: a bundle holds no samples
 
 
 def assemble(candidate: Path, card: dict[str, Any], params: Params, bundle: Path) -> None:

@@ -1,6 +1,7 @@
 """Fit a candidate on the frozen features: `python -m tasks.train attention`; `plain` fits all plain candidates."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,9 +14,10 @@ from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, write_parquet
 from tasks.train import Candidate
+from tasks.train.domains import Domains
 from tasks.train.fit import Task, fit
 from tasks.train.fusions import FUSIONS
-from tasks.train.inputs import Inputs, read_inputs, read_outputs
+from tasks.train.inputs import Inputs, read_domain, read_inputs, read_outputs, read_unlabelled
 from tasks.train.late import Late
 from tasks.train.plain import plain
 
@@ -33,14 +35,21 @@ def train(name: str) -> None:
     task = Task(read_outputs(), params.targets, params.train, params.seed, params.device)
     also = name != "plain" and (params.train.align > 0 or params.train.missing == "mapped")  # they need no labels
     fitting, judging = read_inputs(params.modalities, "train", also), read_inputs(params.modalities, "val")
+    domains = Domains()
+    if params.train.domains != "none":
+        fitting = fitting if also else replace(fitting, unlabelled=read_unlabelled(params.modalities))
+        domains = Domains.of(read_domain(), fitting)
+        fitting, judging = domains.adapted(fitting), domains.adapted(judging)
     with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         if name == "plain":
             more = read_inputs(params.modalities, "train", unlabelled=True) if params.train.distil else None
-            candidates = list(plain(fitting, judging, task, more))
+            candidates = list(plain(fitting, judging, task, more and domains.adapted(more)))
         else:
             candidates = [fit(name, "fusion", name, fitting, judging, task)]
         for candidate in candidates:
-            write(candidate, judging, folder / candidate.card.name if name == "plain" else folder)
+            place = folder / candidate.card.name if name == "plain" else folder
+            write(candidate, judging, place)
+            domains.only(candidate.card.modalities).save(place)
     count(steps=sum(candidate.card.steps for candidate in candidates))
 
 

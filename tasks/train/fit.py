@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,10 +19,12 @@ from tasks.targets import Output, Target
 from tasks.train.ahead import fit_ahead
 from tasks.train.balance import Balance
 from tasks.train.card import Card, described
+from tasks.train.coral import Coral
 from tasks.train.distil import blended
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal, Network
 from tasks.train.neural import ROWS, Answers, Neural
+from tasks.train.pace import Pace, slowed
 from tasks.train.rows import Rows
 
 SHOWN_EVERY = 5  # epochs
@@ -83,7 +86,8 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
         rows = rows.labelled()
     one_of = {t: train.labels(t)[rows.there.cpu().numpy()] for t in prior if not task.outputs[t].is_set}
     balance = Balance.of(knobs.balance, one_of, prior, task.device)
-    steps, curve = _descend(name, network, rows, held, balance, task)
+    coral = Coral.of(train, knobs.coral, task.device) if knobs.domains == "coral" else None
+    steps, curve = _descend(name, network, rows, held, balance, coral, task)
     network.shift(balance.shift)
     settings: dict[str, Any] = {
         "fusion": fusion,
@@ -131,27 +135,35 @@ class Reached:
 
 
 def _descend(
-    name: str, network: Network, train: Rows, val: Rows, balance: Balance, task: Task
+    name: str, network: Network, train: Rows, val: Rows, balance: Balance, coral: Coral | None, task: Task
 ) -> tuple[int, list[dict[str, float]]]:
     """Fit in place; returns the number of optimiser steps and the losses by epoch."""
     knobs = task.train
     optimiser = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
     order = torch.Generator().manual_seed(keyed_seed(task.seed, "order", name))
     training = Training(network, optimiser, order)
-    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, task))
+    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, coral, task))
     reached = Reached(_copied(network))
     if resumed := checkpoint.resume(knobs.epochs):
         facts, kept = resumed
         reached = Reached(kept, **facts)
     while reached.epoch < knobs.epochs and reached.since < knobs.patience:
-        _advance(name, network, training, train, val, balance, task, reached)
+        _advance(name, network, training, train, val, balance, coral, task, reached)
         checkpoint.save(reached.facts(), reached.kept)
     network.load_state_dict(reached.kept)
     return reached.steps, reached.curve
 
 
 def _advance(
-    name: str, network: Network, training: Training, train: Rows, val: Rows, balance: Balance, task: Task, reached: Reached
+    name: str,
+    network: Network,
+    training: Training,
+    train: Rows,
+    val: Rows,
+    balance: Balance,
+    coral: Coral | None,
+    task: Task,
+    reached: Reached,
 ) -> None:
     """One epoch further.
 
@@ -159,7 +171,7 @@ def _advance(
         ContractBroken: the loss is no longer finite.
     """
     knobs = task.train
-    train_loss, done = _epoch(network, training, train, balance, task)
+    train_loss, done = _epoch(network, training, train, balance, coral, task)
     val_loss = _loss_on(network, val, balance, task)
     reached.epoch += 1
     reached.steps += done
@@ -179,34 +191,58 @@ def _copied(network: Network) -> dict[str, Tensor]:
     return {key: value.clone() for key, value in network.state_dict().items()}
 
 
-def _identity(network: Network, train: Rows, val: Rows, task: Task) -> str:
+def _identity(network: Network, train: Rows, val: Rows, coral: Coral | None, task: Task) -> str:
     """A digest of all that a descent depends on, the network's initial weights among it."""
     knobs = [asdict(task.train), {t: asdict(target) for t, target in sorted(task.targets.items())}, task.seed, task.device]
-    return digest(knobs, network.state_dict(), *(vars(rows) for rows in (train, val)))
+    beside = [vars(coral.rows), *coral.members] if coral else []
+    return digest(knobs, network.state_dict(), *(vars(rows) for rows in (train, val)), *beside)
 
 
-def _epoch(network: Network, training: Training, train: Rows, balance: Balance, task: Task) -> tuple[float, int]:
+def _epoch(
+    network: Network, training: Training, train: Rows, balance: Balance, coral: Coral | None, task: Task
+) -> tuple[float, int]:
     """One pass over the train split in a new order: mean loss and number of steps."""
     network.train()
     total = 0.0
+    pace = Pace(task.targets, task.train.slowing, task.train.alone)
+    criterion = partial(_criterion, targets=task.targets, weights=balance.weights)
     batches = torch.split(train.there[balance.order(len(train.there), training.order)], task.train.batch)
     for index in batches:
         whole = train.take(index)
-        batch = whole.dropping(task.train.modality_dropout, training.order)
-        raw = network(batch.tokens, batch.mask, batch.time)
-        loss = _weighted(_losses(raw, batch, task.targets, balance.weights), task.targets)
+        answer = partial(_answer, network, whole)
+        alone, held = pace.measure(answer, criterion, whole.mask, whole.labels)
+        batch = whole.dropping(task.train.modality_dropout, training.order, held)
+        loss = criterion(answer(batch.mask), batch.labels)
         if network.align is not None:
             loss = loss + task.train.align * network.apart(whole.tokens, whole.mask)
+        apart = coral.penalty(partial(_fused, network), task.train.batch, training.order) if coral else 0.0
         training.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        training.optimiser.step()
+        (loss + alone + apart).backward()  # type: ignore[no-untyped-call]
+        with slowed(network, held, training.order):
+            training.optimiser.step()
         total += loss.item()
     return total / len(batches), len(batches)
 
 
-def _losses(raw: Modal, rows: Rows, targets: Mapping[str, Target], weights: Modal) -> dict[str, tuple[Tensor, Tensor]]:
+def _answer(network: Network, batch: Rows, mask: Modal) -> Modal:
+    """What the network puts out of a batch where the masks are on."""
+    raw: Modal = network(batch.tokens, mask, batch.time)
+    return raw
+
+
+def _fused(network: Network, batch: Rows) -> Tensor:
+    """What the heads see of a batch."""
+    return network.fused(batch.tokens, batch.mask, batch.time)
+
+
+def _criterion(raw: Modal, labels: Modal, targets: Mapping[str, Target], weights: Modal) -> Tensor:
+    """What the network is fitted to, a scalar."""
+    return _weighted(_losses(raw, labels, targets, weights), targets)
+
+
+def _losses(raw: Modal, labels: Modal, targets: Mapping[str, Target], weights: Modal) -> dict[str, tuple[Tensor, Tensor]]:
     """Per target the sum of its loss over the labelled, and their number."""
-    return {t: losses.total(targets[t], raw[t], truth, weights.get(t)) for t, truth in rows.labels.items()}
+    return {t: losses.total(targets[t], raw[t], truth, weights.get(t)) for t, truth in labels.items()}
 
 
 def _weighted(sums: Mapping[str, tuple[Tensor, Tensor]], targets: Mapping[str, Target]) -> Tensor:
@@ -224,7 +260,7 @@ def _loss_on(network: Network, rows: Rows, balance: Balance, task: Task) -> floa
             batch = rows.take(index)
             raw = network(batch.tokens, batch.mask, batch.time)
             raw |= {t: raw[t] + shift for t, shift in balance.shift.items()}
-            for target, (loss, count) in _losses(raw, batch, task.targets, {}).items():
+            for target, (loss, count) in _losses(raw, batch.labels, task.targets, {}).items():
                 sums[target][0].add_(loss)
                 sums[target][1].add_(count)
         return float(_weighted(sums, task.targets))

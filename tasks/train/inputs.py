@@ -28,10 +28,12 @@ class Inputs:
     Attributes:
         samples: rows of data/3_manifest/samples.parquet, sorted by sample_id.
         features: modality -> features of those rows; the mask is off where a sample lacks the modality.
+        unlabelled: samples without any label that would be in the same split; None where they are not asked for.
     """
 
     samples: pa.Table
     features: dict[str, Features]
+    unlabelled: "Inputs | None" = None
 
     def __len__(self) -> int:
         return int(self.samples.num_rows)
@@ -41,13 +43,19 @@ class Inputs:
         return truth(self.samples[target])
 
     @property
+    def domain(self) -> list[str]:
+        """Each row's domain (`validate.domain`), "" where it is not known."""
+        return domains_of(self.samples) or [""] * len(self)
+
+    @property
     def there(self) -> Rows:
         """Numbers of the rows that have any of the modalities, int64 [k]."""
         return np.flatnonzero(np.logical_or.reduce([present(body) for body in self.features.values()]))
 
     def only(self, modality: str) -> "Inputs":
         """The same samples with this modality alone, without a copy."""
-        return Inputs(self.samples, {modality: self.features[modality]})
+        beside = self.unlabelled and self.unlabelled.only(modality)
+        return Inputs(self.samples, {modality: self.features[modality]}, beside)
 
 
 def read_outputs(manifest: Path = MANIFEST) -> dict[str, Output]:
@@ -79,6 +87,29 @@ def read_inputs(modalities: Iterable[str], split: str, unlabelled: bool = False)
     """Samples of one split with the features of these modalities; if asked for, also those that teach without a label."""
     samples = read_samples_of([split], unlabelled=unlabelled)
     return Inputs(samples, {m: aligned(m, samples) for m in sorted(modalities)})
+
+
+def domains_of(samples: pa.Table) -> list[str] | None:
+    """The domain of each row of the manifest, "" where it is not known; None where the manifest tells none."""
+    return samples["domain"].to_pylist() if "domain" in samples.column_names else None
+
+
+def read_domain(manifest: Path = MANIFEST) -> str:
+    """The column of metadata.csv that the manifest took for the samples' domain; "" for none."""
+    return str(read_json(manifest / "manifest.json").get("domain", ""))
+
+
+def read_unlabelled(modalities: Iterable[str], manifest: Path = MANIFEST) -> Inputs | None:
+    """The unlabelled samples that would be train if a label came, with the features of these modalities; None where none is.
+
+    Raises:
+        ContractBroken: the manifest tells no domains, for which they are asked.
+    """
+    table = pq.read_table(manifest / "samples.parquet")
+    if "domain" not in table.column_names:
+        raise ContractBroken(f"{manifest} tells no domains: set validate.domain in params.yaml, `dvc repro validate`")
+    samples = table.filter(table["unlabelled"]).sort_by("sample_id")
+    return Inputs(samples, {m: aligned(m, samples) for m in sorted(modalities)}) if samples.num_rows else None
 
 
 def aligned(modality: str, samples: pa.Table, features: Path = FEATURES) -> Features:

@@ -94,7 +94,12 @@ class Network(nn.Module):
         self.filling = Filling(mapping, widths, width) if mapping else None
 
     def forward(self, tokens: Modal, mask: Modal, time: Modal) -> Modal:
-        """Logits [b, classes] or a standardised value [b, 1] per target.
+        """Logits [b, classes] or a standardised value [b, 1] per target; see `fused` for the arguments."""
+        fused = self.dropout(self.fused(tokens, mask, time))
+        return {t: self.heads[slot(t)](fused) for t in self.targets}
+
+    def fused(self, tokens: Modal, mask: Modal, time: Modal) -> Tensor:
+        """What the heads see, [b, width].
 
         Args:
             tokens: [b, t, d] per modality.
@@ -106,8 +111,8 @@ class Network(nn.Module):
         if self.filling is not None:
             projected = self.filling.marked(projected, mask, filled)
         seconds = {m: torch.where(mask[m], time[m], 0.0) for m in self.modalities}
-        fused = self.dropout(self.fusion(projected, mask, seconds))
-        return {t: self.heads[slot(t)](fused) for t in self.targets}
+        fused: Tensor = self.fusion(projected, mask, seconds)
+        return fused
 
     def means(self, tokens: Modal, mask: Modal) -> tuple[Modal, Modal]:
         """Mean standardised tokens [b, d] per modality, and whether it is there, bool [b]."""

@@ -1,6 +1,6 @@
 """What a network is fitted on: samples as tensors, some of them taken at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -50,14 +50,15 @@ class Rows:
         )
         return Rows(tokens, mask, time, labels, torch.arange(len(index)))
 
-    def dropping(self, share: float, generator: torch.Generator) -> "Rows":
-        """Hide each present modality with probability `share`, but never all of a sample's.
+    def dropping(self, share: float, generator: torch.Generator, held: Mapping[str, float] | None = None) -> "Rows":
+        """Hide each present modality with probability `share`, but never all of a sample's; one that is held back more often.
 
         Neverova, Wolf, Taylor, Nebout, "ModDrop: Adaptive Multi-modal Gesture Recognition", TPAMI 2016: the network
         learns to do with what is there, and not to lean on the modality that it overfitted first.
         """
         there = torch.stack([self.mask[m].any(1) for m in self.mask], 1)  # [b, modalities]
-        kept = there & (torch.rand(there.shape, generator=generator).to(there.device) >= share)
+        often = torch.tensor([1 - (1 - share) * (1 - (held or {}).get(m, 0.0)) for m in self.mask])
+        kept = there & (torch.rand(there.shape, generator=generator) >= often).to(there.device)
         kept = torch.where(kept.any(1, keepdim=True), kept, there)
         mask = {m: self.mask[m] & kept[:, i : i + 1] for i, m in enumerate(self.mask)}
         return Rows(self.tokens, mask, self.time, self.labels, self.there)

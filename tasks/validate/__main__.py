@@ -70,7 +70,8 @@ def _manifest(night: Night, rows: Sorted, lost: pd.DataFrame) -> dict[str, Any]:
             "withdrawn": night.withdrawn.get(key, 0),
         }
         batches.append({"key": key, "name": batch.name, "rows": sum(counts.values()), **counts})
-    return {
+    domain = {"domain": night.params.validate.domain} if night.params.validate.domain else {}
+    return domain | {
         "targets": {target: output.as_json() for target, output in night.outputs.items()},
         "samples": len(rows.manifest),
         "quarantined": len(lost),
@@ -86,7 +87,8 @@ def _schema(params: Params) -> pa.Schema:
     fields += [("unlabelled", pa.bool_()), ("timestamp", pa.float64())]
     kinds = {"classification": pa.int64(), "multilabel": pa.list_(pa.int8()), "regression": pa.float64()}
     fields += [(target, kinds[body.type]) for target, body in params.targets.items()]
-    return pa.schema(fields + [(f"has_{name}", pa.bool_()) for name in params.modalities])
+    fields += [(f"has_{name}", pa.bool_()) for name in params.modalities]
+    return pa.schema(fields + ([("domain", TEXT)] if params.validate.domain else []))
 
 
 def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:

@@ -93,6 +93,7 @@ def read_night(params: Params) -> Night:
         sample_id=folded.events["sample_id"].where(~folded.events["sample_id"].isin(folded.withdrawn), "")
     )
     encoder_rows = splits.encoder_part(seen.samples, params).index.intersection(landed.index)
+    _check_domain(landed, params.validate.domain)
     return Night(landed, profiles, outputs, encoder_rows, events, gone.to_dict(), batches, keys, params)
 
 
@@ -100,6 +101,16 @@ def _parts(landed: pd.DataFrame, batches: list[Batch], params: Params) -> pd.Ser
     labelled = splits.labelled(landed, params)
     parts = splits.assign(labelled, params.split, params.seed).reindex(landed.index, fill_value=splits.NONE)
     return windowed(landed, parts, [batch.key for batch in batches if batch.of_samples], params.split)
+
+
+def _check_domain(landed: pd.DataFrame, column: str) -> None:
+    """Refuse a column of domains that no batch has.
+
+    Raises:
+        ContractBroken: so it is.
+    """
+    if column and column not in landed:
+        raise ContractBroken(f"no batch has the column {column!r}: land it in metadata.csv, or change validate.domain")
 
 
 def _profile(name: str, params: Params, batches: list[Batch], landed: pd.DataFrame) -> pd.DataFrame:

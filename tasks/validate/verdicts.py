@@ -58,6 +58,8 @@ def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
             columns[target] = accepted[target].map({name: place for place, name in enumerate(output.classes)}).astype("Int64")
     for name in night.params.modalities:
         columns[f"has_{name}"] = accepted[f"has_{name}"]
+    if night.params.validate.domain:
+        columns["domain"] = accepted[night.params.validate.domain].fillna("").str.strip()
     return pd.DataFrame(columns, index=accepted.index)
 
 
