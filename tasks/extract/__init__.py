@@ -128,15 +128,17 @@ class Loaded:
 
 
 def prepared(how: Any, arrays: Iterable[npt.NDArray[Any]], options: Any, facts: Mapping[str, Any]) -> Batch:
-    """What a kind's network takes of several decoded samples, stacked; each is prepared before the next one is asked for.
+    """What a kind's network takes of several decoded samples, stacked.
 
     Args:
         how: the kind's module, or what stands for it.
-        arrays: decoded samples.
+        arrays: decoded samples, all of them held: decoding and preparing by turns would empty the processor's caches.
         options: of the modality.
         facts: from `fit_facts`.
     """
-    if hasattr(how, "prepare_many") and isinstance(arrays, Sequence | np.ndarray) and len(arrays):
+    if not isinstance(arrays, Sequence | np.ndarray):
+        arrays = list(arrays)
+    if hasattr(how, "prepare_many") and len(arrays):
         batch: Batch = how.prepare_many(arrays, options, facts)
         return batch
     rows = [how.prepare(array, options, facts) for array in arrays]

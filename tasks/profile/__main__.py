@@ -4,6 +4,7 @@ import argparse
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from tasks import params as parameters
 from tasks.files import new_folder
 from tasks.index import Partition, partitions, read_index
-from tasks.memo import brought
+from tasks.memo import not_brought
 from tasks.parallel import workers
 from tasks.paths import PROFILES
 from tasks.profile import decoded, kind_module, measured, schema
@@ -38,20 +39,20 @@ def profile(modality: str) -> None:
     kind = kind_module(chosen.kind)
     measure = partial(_measured, kind=kind, options=chosen.options)
     with new_folder(PROFILES / modality) as folder, threadpool_limits(1):  # the processes are the threads
-        ours, taken = [], 0
-        for _, partition in partitions(read_index(), modality):
-            name = f"{partition.stem}.parquet"
-            check = partial(check_profile, raw=partition.md5, rows=partition.rows, schema=schema(kind))
-            if brought(PROFILES / modality / name, folder / name, check):
-                taken += partition.rows
-            else:
-                ours.append(partition)
+        landed = [partition for _, partition in partitions(read_index(), modality)]
+        ours = not_brought(landed, PROFILES / modality, folder, ".parquet", partial(_check, columns=schema(kind)))
         with workers(measure, params.threads if ours else 1) as each:
             for partition in ours:
                 table = _profile(partition, each)
                 print(f"{modality}: {partition.path}: {pc.sum(table['ok'])} of {table.num_rows} decoded", flush=True)
                 write_profile(folder / f"{partition.stem}.parquet", table, partition.md5)
-    count(decoded=sum(partition.rows for partition in ours), **({"brought": taken} if taken else {}))
+    done = sum(partition.rows for partition in ours)
+    taken = sum(partition.rows for partition in landed) - done
+    count(decoded=done, **({"brought": taken} if taken else {}))
+
+
+def _check(path: Path, partition: Partition, columns: pa.Schema) -> None:
+    check_profile(path, partition.md5, partition.rows, columns)
 
 
 def _profile(partition: Partition, each: Callable[[Sequence[bytes]], Iterable[pa.Table]]) -> pa.Table:
