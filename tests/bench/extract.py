@@ -7,9 +7,11 @@ For each kind, with `threads: 2`: samples a second of both stages, reading, hash
 
 A stage has two cores, one for each of the two: it is held against the slower one, `profile` against decode alone. Whatever else
 a stage does (checks, sha256, measures, preparation, reading, writing) has to find room beside that. `both` is the harder view:
-the CPU seconds of decode (and forward) alone as a share of all that the stage spends. CPU seconds a sample
-are told too, and as `quiet` the rate that follows of them: what else the machine does slows rates, and CPU seconds little. The
-limits are counted in CPU seconds. Ends with one line of JSON; exit code 1 when a stage comes to less than 80 % of its limit.
+the CPU seconds of decode (and forward) alone as a share of all that the stage spends.
+
+CPU seconds a sample are told too, and as `quiet` the rate that follows of them: what else the machine does slows rates, and CPU
+seconds less. The limits are counted in CPU seconds. Ends with one line of JSON; exit code 1 when a stage comes to less than
+80 % of its limit.
 """
 
 import argparse
