@@ -2,10 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from tasks.errors import ContractBroken
+from tasks.index import Partition
 from tasks.paths import MEMO
 
 
@@ -32,3 +34,17 @@ def brought(final: Path, to: Path, check: Callable[[Path], None]) -> bool:
     except OSError:  # another file system
         shutil.copyfile(path, to)
     return True
+
+
+def not_brought(landed: Iterable[Partition], final: Path, to: Path, suffix: str, check: Callable[..., None]) -> list[Partition]:
+    """Take what was brought for partitions, and say of which nothing was.
+
+    Args:
+        landed: the partitions.
+        final: the folder of their results.
+        to: where to put them now.
+        suffix: of a result's name; before it stands the partition's.
+        check: of a file and its `partition`, raises `ContractBroken` when it is not the wanted one.
+    """
+    names = {partition.stem + suffix: partition for partition in landed}
+    return [one for name, one in names.items() if not brought(final / name, to / name, partial(check, partition=one))]

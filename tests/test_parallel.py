@@ -11,43 +11,55 @@ import psutil
 import pytest
 
 from tasks.errors import ContractBroken
-from tasks.parallel import CHUNK, parallel
+from tasks.parallel import MOST_BYTES, MOST_ITEMS, STEP, stretches, workers
 
 
-def doubled(items: list[int]) -> tuple[int, list[int]]:
+def doubled(items: list[bytes]) -> tuple[int, list[bytes]]:
     return os.getpid(), [2 * item for item in items]
 
 
-@pytest.mark.parametrize("count", [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK + 1])
+@pytest.mark.parametrize("count", [0, 1, MOST_ITEMS, MOST_ITEMS + 1, 3 * MOST_ITEMS + 1])
 @pytest.mark.parametrize("processes", [1, 3])
 def test_stretches_come_back_in_their_order(count, processes):
-    found = list(parallel(doubled, list(range(count)), processes))
-    assert [item for _, part in found for item in part] == [2 * item for item in range(count)]
-    assert (os.getpid() in {process for process, _ in found}) == (processes == 1 or count <= CHUNK)
+    items = [str(number).encode() for number in range(count)]
+    with workers(doubled, processes) as each:
+        for _ in range(2):
+            found = list(each(items))
+            assert [item for _, part in found for item in part] == [2 * item for item in items]
+            assert (os.getpid() in {process for process, _ in found}) == (processes == 1)
+
+
+@pytest.mark.parametrize(("size", "longest"), [(1, MOST_ITEMS), (MOST_BYTES // 50, 3 * STEP), (MOST_BYTES, STEP)])
+def test_a_stretch_is_neither_many_items_nor_many_bytes(size, longest):
+    items = [bytes(size)] * 2 * MOST_ITEMS
+    parts = stretches(items)
+    assert {len(part) for part in parts[:-1]} == {longest}
+    assert [item for part in parts for item in part] == items
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_mistake_comes_out_as_what_it_is(processes):
-    def refuse(items: list[int]) -> None:
-        raise ContractBroken(f"no {items[0]}")
+    def refuse(items: list[bytes]) -> None:
+        raise ContractBroken(f"no {items[0]!r}")
 
-    with pytest.raises(ContractBroken, match="no 7"):
-        list(parallel(refuse, [7] * 2 * CHUNK, processes))
+    with workers(refuse, processes) as each, pytest.raises(ContractBroken, match="no b'7'"):
+        list(each([b"7"] * 2 * MOST_ITEMS))
 
 
 def test_a_killed_process_ends_the_stage_as_if_it_had_been_killed(capsys):
-    def die(items: list[int]) -> None:
+    def die(items: list[bytes]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(SystemExit, match="137"):
-        list(parallel(die, [0] * 2 * CHUNK, 2))
+    with pytest.raises(SystemExit, match="137"), workers(die, 2) as each:
+        list(each([b""] * 2 * MOST_ITEMS))
     assert "was killed" in capsys.readouterr().err
 
 
 ENDLESS = """
 import time
-from tasks.parallel import parallel
-list(parallel(lambda items: time.sleep(600), [0] * 1000, 2))
+from tasks.parallel import workers
+with workers(lambda items: time.sleep(600), 2) as each:
+    list(each([b""] * 1000))
 """
 
 

@@ -9,9 +9,14 @@ A file per kind, found by its name. Each has
     NOTHING                           where `prepare` gives whole numbers: the lowest, for what is not there
     Encoder(options, facts, width, dropout)    the network: inputs -> tokens float32 [b, t, width]; `dropout` is the share of
                                       features that is hidden in training
+
+A kind whose samples are so small that a call for each costs more than the work may also have
+
+    BATCH                             of its own
+    prepare_many(arrays, options, facts)    what `prepare` gives for each, stacked
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -30,11 +35,11 @@ from tasks.errors import ContractBroken, NoData
 from tasks.features import Features
 from tasks.files import read_json, write_bytes, write_json
 from tasks.params import KINDS, Source
-from tasks.profile import kind_module
+from tasks.profile import decoded, kind_module
 
 BATCH = 16  # samples that go through the network together; always filled up, so that neighbours do not change a sample's bytes
 
-Prepared = dict[int, dict[str, npt.NDArray[Any]]]  # by row
+Batch = dict[str, npt.NDArray[Any]]  # what `prepare` gives, stacked
 
 
 def network_module(kind: str) -> ModuleType:
@@ -99,45 +104,63 @@ class Loaded:
             tokens float32 [n, t, width], mask bool [n, t], time float32 [n, t]; the mask is off for None and for what
             cannot be decoded.
         """
-        decoder = kind_module(self.card.kind)
-        options = _options(self.card)
+        options, size = _options(self.card), self.batch
         whole = _nothing(len(items), *self.shape)
-        waiting: Prepared = {}  # decoded and prepared samples are large: no more of them are held than go together
-        for row, data in enumerate(items):
-            array = _decoded(decoder, data, options)
-            if array is not None:
-                waiting[row] = self.how.prepare(array, options, self.card.facts)
-            if len(waiting) == BATCH:
-                self._place(waiting, whole, device)
-                waiting = {}
-        if waiting:
-            self._place(waiting, whole, device)
+        network = self.network.to(device).eval()
+        there = [row for row, data in enumerate(items) if data is not None]
+        with torch.inference_mode():
+            for at in range(0, len(there), size):
+                rows, inputs = self._prepared(items, there[at : at + size], options)
+                if rows:
+                    _place(whole, rows, inputs, _tokens(network, inputs, size, device))
         return Features(*whole)
 
-    def _place(self, rows: Prepared, whole: tuple[npt.NDArray[Any], ...], device: str) -> None:
-        """Put the features of some rows where they belong."""
-        tokens, mask, time = whole
-        prepared, places = list(rows.values()), list(rows)
-        tokens[places] = self._tokens(prepared, device)
-        mask[places] = np.stack([row["mask"] for row in prepared])
-        time[places] = np.stack([row["time"] for row in prepared])
+    @property
+    def batch(self) -> int:
+        """Samples that go through the network together."""
+        size: int = getattr(self.how, "BATCH", BATCH)
+        return size
 
-    def _tokens(self, rows: Sequence[dict[str, npt.NDArray[Any]]], device: str) -> npt.NDArray[np.float32]:
-        """Tokens of at most BATCH samples; the batch is filled up with its first one."""
-        filled = [*rows, *[rows[0]] * (BATCH - len(rows))]
-        inputs = {key: torch.from_numpy(np.stack([row[key] for row in filled])).to(device) for key in rows[0]}
-        with torch.inference_mode():
-            tokens: npt.NDArray[np.float32] = self.network.to(device).eval()(inputs)[: len(rows)].cpu().numpy()
-        return tokens
+    def _prepared(self, items: Sequence[bytes | None], chosen: list[int], options: Any) -> tuple[list[int], Batch]:
+        """Those of the chosen rows that can be decoded, and what the network takes of them."""
+        refused: dict[int, str] = {}  # `profile` says why, and `validate` quarantines the sample
+        arrays = decoded(kind_module(self.card.kind), [items[row] or b"" for row in chosen], options, refused)
+        inputs = prepared(self.how, arrays, options, self.card.facts)
+        return [row for place, row in enumerate(chosen) if place not in refused], inputs
 
 
-def _decoded(decoder: ModuleType, data: bytes | None, options: Any) -> Any:
-    if data is None:
-        return None
-    try:
-        return decoder.decode(data, options)
-    except ContractBroken:  # `profile` says why, and `validate` quarantines the sample
-        return None
+def prepared(how: Any, arrays: Iterable[npt.NDArray[Any]], options: Any, facts: Mapping[str, Any]) -> Batch:
+    """What a kind's network takes of several decoded samples, stacked.
+
+    Args:
+        how: the kind's module, or what stands for it.
+        arrays: decoded samples, all of them held: decoding and preparing by turns would empty the processor's caches.
+        options: of the modality.
+        facts: from `fit_facts`.
+    """
+    if not isinstance(arrays, Sequence | np.ndarray):
+        arrays = list(arrays)
+    if hasattr(how, "prepare_many") and len(arrays):
+        batch: Batch = how.prepare_many(arrays, options, facts)
+        return batch
+    rows = [how.prepare(array, options, facts) for array in arrays]
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]} if rows else {}
+
+
+def _tokens(network: nn.Module, inputs: Batch, size: int, device: str) -> npt.NDArray[np.float32]:
+    """Tokens of at most `size` samples; the batch is filled up with its first one."""
+    count = len(inputs["mask"])
+    filled = np.append(np.arange(count), np.zeros(size - count, int))
+    given = inputs if count == size else {key: values[filled] for key, values in inputs.items()}
+    tokens = network({key: torch.from_numpy(values).to(device) for key, values in given.items()})
+    found: npt.NDArray[np.float32] = tokens[:count].cpu().numpy()
+    return found
+
+
+def _place(whole: tuple[npt.NDArray[Any], ...], rows: list[int], inputs: Batch, tokens: npt.NDArray[np.float32]) -> None:
+    """Put the features of some rows where they belong."""
+    for all_of_them, some in zip(whole, (tokens, inputs["mask"], inputs["time"]), strict=True):
+        all_of_them[rows] = some
 
 
 def _nothing(

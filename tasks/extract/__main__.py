@@ -2,14 +2,15 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from tasks import params as parameters
 from tasks.extract import load_encoder
 from tasks.features import check_features, joined, write_features
 from tasks.files import new_folder
-from tasks.index import partitions, read_index
-from tasks.memo import brought
-from tasks.parallel import parallel
+from tasks.index import Partition, partitions, read_index
+from tasks.memo import not_brought
+from tasks.parallel import workers
 from tasks.paths import ENCODERS, FEATURES
 from tasks.raw import read_partition
 from tasks.stage import count, enter
@@ -29,22 +30,25 @@ def extract(modality: str) -> None:
     """
     params = parameters.load(modality=modality)
     encoder = load_encoder(ENCODERS / modality)
-    decoded = taken = 0
     encode = partial(encoder.encode, device=params.device)
     processes = params.threads if params.device == "cpu" else 1  # CUDA does not survive a fork
     with new_folder(FEATURES / modality) as folder, steady(threads=1):
-        for _, partition in partitions(read_index(), modality):
-            name = f"{partition.stem}.safetensors"
-            check = partial(check_features, raw=partition.md5, rows=partition.rows, shape=encoder.shape)
-            if brought(FEATURES / modality / name, folder / name, check):
-                taken += partition.rows
-                continue
-            table = read_partition(partition)
-            features = joined(list(parallel(encode, table["data"].to_pylist(), processes)))
-            write_features(folder / name, features, partition.md5, table["sample_id"].to_pylist())
-            print(f"{modality}: {partition.path}: {table.num_rows} samples, tokens {encoder.shape}", flush=True)
-            decoded += table.num_rows
-    count(decoded=decoded, **({"brought": taken} if taken else {}))
+        landed = [partition for _, partition in partitions(read_index(), modality)]
+        ours = not_brought(landed, FEATURES / modality, folder, ".safetensors", partial(_check, shape=encoder.shape))
+        with workers(encode, processes if ours else 1) as each:
+            for partition in ours:
+                table = read_partition(partition)
+                features = joined(list(each(table["data"].to_pylist())))
+                path = folder / f"{partition.stem}.safetensors"
+                write_features(path, features, partition.md5, table["sample_id"].to_pylist())
+                print(f"{modality}: {partition.path}: {table.num_rows} samples, tokens {encoder.shape}", flush=True)
+    done = sum(partition.rows for partition in ours)
+    taken = sum(partition.rows for partition in landed) - done
+    count(decoded=done, **({"brought": taken} if taken else {}))
+
+
+def _check(path: Path, partition: Partition, shape: tuple[int, int]) -> None:
+    check_features(path, partition.md5, partition.rows, shape)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,10 @@ def log_mel(sound: npt.NDArray[np.float32], options: Options) -> npt.NDArray[np.
     padded[window // 2 : window // 2 + min(len(sound), steps)] = torch.from_numpy(sound[:steps])
     frames = padded.unfold(0, window, hop)[: -(-steps // hop)]
     size = 2 ** (int(np.ceil(np.log2(window))) + 1)  # twice the window: low bands are narrower than a bin otherwise
-    spectra = torch.fft.rfft(frames * _hann(window), size)
-    power = spectra.real.square() + spectra.imag.square()  # [frames, size / 2 + 1]
+    squares = torch.view_as_real(torch.fft.rfft(frames * _hann(window), size)).square_()
+    power = squares[..., 0] + squares[..., 1]  # [frames, size / 2 + 1]
     mel = power @ _filters(options.bands, size, options.sample_rate_hz)
-    return np.asarray((mel + FLOOR).log().numpy())
+    return np.asarray(mel.add_(FLOOR).log_().numpy())
 
 
 @lru_cache(maxsize=8)

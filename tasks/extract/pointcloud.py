@@ -86,9 +86,9 @@ class Encoder(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """`points` float32 [b, n, c], `octant` int64 [b, n] -> tokens float32 [b, 8, width]."""
-        seen = self.each(inputs["points"]).unsqueeze(1)  # [b, 1, n, f]; at least 0
-        inside = inputs["octant"].unsqueeze(1) == torch.arange(OCTANTS, device=seen.device)[:, None]  # [b, 8, n]
-        parts = torch.where(inside.unsqueeze(-1), seen, 0.0).amax(dim=2)  # [b, 8, f]
+        seen, octant = self.each(inputs["points"]), inputs["octant"].unsqueeze(-1)  # [b, n, f], at least 0; [b, n, 1]
+        # One octant after the other: all at once would fill so much memory that this costs more than the layers.
+        parts = torch.stack([torch.where(octant == number, seen, 0.0).amax(dim=1) for number in range(OCTANTS)], dim=1)
         whole = parts.amax(dim=1, keepdim=True).expand_as(parts)
         tokens: Tensor = self.join(torch.cat([parts, whole], dim=-1))
         return tokens

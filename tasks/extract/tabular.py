@@ -4,7 +4,6 @@ A time is a number, and a place on each of the circles of day, week and year; a 
 makes of it.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from tasks.extract.layers import Inputs
 from tasks.profile.tabular import Options
 
+BATCH = 256
 HIDDEN = 64
 CLIP = 8.0  # standard deviations
 DROPPED = 0.05  # share of values hidden in training
@@ -52,30 +52,35 @@ def prepare(array: npt.NDArray[np.float64], options: Options, facts: Mapping[str
     Values, flags of missing ones, sine and cosine of each time in each period (0 where it is missing), one-hot of each
     category with places for empty and unknown.
     """
-    numbers = array[: options.plain]
+    return {key: values[0] for key, values in prepare_many([array], options, facts).items()}
+
+
+def prepare_many(arrays: Sequence[npt.NDArray[np.float64]], options: Options, facts: Mapping[str, Any]) -> Inputs:
+    """The same of each, stacked."""
+    table = np.asarray(arrays)
+    numbers = table[:, : options.plain]
     empty = np.isnan(numbers)
     scaled = np.clip((numbers - np.array(facts["mean"])) / np.array(facts["deviation"]), -CLIP, CLIP)
-    times = array[len(options.numbers) : len(options.numbers) + len(options.times)]
-    parts = [np.where(empty, 0, scaled), empty.astype(float), np.nan_to_num(_circles(times))]
-    for identity, known in zip(array[options.plain :], facts["known"], strict=True):
-        parts.append(_one_hot(float(identity), known))
-    row = np.concatenate(parts).astype(np.float32)
-    return {"row": row, "mask": np.ones(1, dtype=bool), "time": np.zeros(1, dtype=np.float32)}
+    times = table[:, len(options.numbers) : len(options.numbers) + len(options.times)]
+    parts = [np.where(empty, 0, scaled), empty, np.nan_to_num(_circles(times))]
+    for identities, known in zip(table[:, options.plain :].T, facts["known"], strict=True):
+        parts.append(_one_hot(identities, known))
+    rows = np.concatenate(parts, axis=1, dtype=np.float32)
+    return {"row": rows, "mask": np.ones((len(rows), 1), dtype=bool), "time": np.zeros((len(rows), 1), dtype=np.float32)}
 
 
 def _circles(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    angles = 2 * np.pi * times[:, None] / PERIODS_S
-    return np.concatenate([np.sin(angles), np.cos(angles)]).ravel()
+    """Of times [n, t] their sines by time and period, then their cosines: [n, 6 x t]."""
+    angles = (2 * np.pi * times[:, :, None] / PERIODS_S).reshape(len(times), -1)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
-def _one_hot(identity: float, known: Sequence[int]) -> npt.NDArray[np.float64]:
-    places = np.zeros(len(known) + 2)
-    if np.isnan(identity):
-        places[0] = 1
-    else:
-        at = bisect_left(known, identity)  # `fit_facts` sorted them
-        places[2 + at if at < len(known) and known[at] == identity else 1] = 1
-    return places
+def _one_hot(identities: npt.NDArray[np.float64], known: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """[n, 2 + known]: the first place is for an empty cell, the second for an unknown category."""
+    sorted_ones = np.array([*known, np.inf])  # `fit_facts` sorted them; NaN comes behind them all
+    at = np.minimum(np.searchsorted(sorted_ones, identities), len(known))
+    places = np.where(np.isnan(identities), 0, np.where(sorted_ones[at] == identities, 2 + at, 1))
+    return np.asarray(places[:, None] == np.arange(2 + len(known)))
 
 
 def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:

@@ -88,7 +88,7 @@ class Encoder(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """`pieces` int64 [b, t, p] -> tokens float32 [b, t, width]."""
-        there = (inputs["pieces"] != NOTHING).unsqueeze(-1).float()  # [b, t, p, 1]
-        summed = (self.embedding(inputs["pieces"]) * there).sum(2)
-        tokens: Tensor = self.join(summed / there.sum(2).clamp(min=1).sqrt())
+        count = (inputs["pieces"] != NOTHING).sum(2, keepdim=True)  # [b, t, 1]
+        summed = self.embedding(inputs["pieces"]).sum(2)  # NOTHING's row is 0, and stays so
+        tokens: Tensor = self.join(summed / count.clamp(min=1).sqrt())
         return tokens

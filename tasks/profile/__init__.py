@@ -8,15 +8,22 @@ A file per kind, found by its name. Each has
     measure(array, options)     one number per name in MEASURES
     near_hash(array)            64 bits that differ in few places when the content is nearly the same; None: too little to tell
     duration_s(array, options)  seconds, None for a kind that has no time
+
+A kind whose samples are so small that a call for each costs more than the work may also have, giving the same,
+
+    decode_many(items, options)     the arrays of those that are whole, and by place why the others are refused
+    measure_many(arrays, options)   for each name in MEASURES a number per array; `near` and `duration_s` are None
 """
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from io import BytesIO
+from itertools import islice
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +38,49 @@ ADDRESS = re.compile(r" *<[^<>]* at 0x[0-9a-f]+>")
 def kind_module(kind: str) -> ModuleType:
     """The module of a kind. Its name has been checked by `tasks.params`."""
     return import_module(f"tasks.profile.{kind}")
+
+
+def decoded(kind: ModuleType, items: Sequence[bytes], options: Any, refused: dict[int, str]) -> Iterable[npt.NDArray[Any]]:
+    """The arrays of those samples that are whole; why the others are not goes into `refused`, by place.
+
+    Where samples may be large, one is decoded when the one before it has been taken.
+    """
+    if items and hasattr(kind, "decode_many"):
+        arrays, reasons = kind.decode_many(items, options)
+        refused.update(reasons)
+        whole: Iterable[npt.NDArray[Any]] = arrays
+        return whole
+    return one_by_one(kind.decode, items, options, refused)
+
+
+def one_by_one(
+    decode: Callable[[bytes, Any], npt.NDArray[Any]], items: Sequence[bytes], options: Any, refused: dict[int, str]
+) -> Iterator[npt.NDArray[Any]]:
+    """As `decoded`, by the function for one."""
+    for place, data in enumerate(items):
+        try:
+            array = decode(data, options)
+        except ContractBroken as broken:
+            refused[place] = str(broken)
+            continue
+        yield array
+
+
+def measured(kind: ModuleType, arrays: Iterable[npt.NDArray[Any]], options: Any) -> dict[str, list[Any]]:
+    """Measure several decoded samples, of which no more than GROUP are held where they may be large.
+
+    Returns:
+        `near`, `duration_s` and each name in MEASURES: a list of one per array.
+    """
+    if hasattr(kind, "measure_many") and isinstance(arrays, Sequence | np.ndarray) and len(arrays):
+        nothing = [None] * len(arrays)
+        return {"near": nothing, "duration_s": [*nothing], **kind.measure_many(arrays, options)}
+    rows, waiting = [], iter(arrays)
+    while group := list(islice(waiting, GROUP)):
+        for array in group:
+            fixed = {"near": kind.near_hash(array), "duration_s": kind.duration_s(array, options)}
+            rows.append({**fixed, **kind.measure(array, options)})
+    return {name: [row[name] for row in rows] for name in ("near", "duration_s", *kind.MEASURES)}
 
 
 def schema(kind: ModuleType) -> pa.Schema:
@@ -95,6 +145,7 @@ def container(data: bytes) -> str | None:
     return "avi" if data[:4] == b"RIFF" and data[8:12] == b"AVI " else None
 
 
+GROUP = 16  # samples that are decoded before they are measured: taking turns would empty the processor's caches each time
 NPY = b"\x93NUMPY"
 
 

@@ -2,9 +2,9 @@
 
 import argparse
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import chain
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
 from tasks import params as parameters
-from tasks.errors import ContractBroken
 from tasks.files import new_folder
 from tasks.index import Partition, partitions, read_index
-from tasks.memo import brought
-from tasks.parallel import parallel
+from tasks.memo import not_brought
+from tasks.parallel import workers
 from tasks.paths import PROFILES
-from tasks.profile import kind_module, schema
+from tasks.profile import decoded, kind_module, measured, schema
 from tasks.profile.partition import check_profile, write_profile
 from tasks.raw import read_partition
 from tasks.stage import count, enter
@@ -39,49 +38,42 @@ def profile(modality: str) -> None:
     chosen = params.modalities[modality]
     kind = kind_module(chosen.kind)
     measure = partial(_measured, kind=kind, options=chosen.options)
-    decoded = taken = 0
     with new_folder(PROFILES / modality) as folder, threadpool_limits(1):  # the processes are the threads
-        for _, partition in partitions(read_index(), modality):
-            name = f"{partition.stem}.parquet"
-            check = partial(check_profile, raw=partition.md5, rows=partition.rows, schema=schema(kind))
-            if brought(PROFILES / modality / name, folder / name, check):
-                taken += partition.rows
-                continue
-            table = pa.Table.from_pylist(_rows(partition, measure, params.threads), schema=schema(kind))
-            good = pc.sum(table["ok"]).as_py()
-            print(f"{modality}: {partition.path}: {good} of {table.num_rows} decoded", flush=True)
-            write_profile(folder / name, table, partition.md5)
-            decoded += table.num_rows
-    count(decoded=decoded, **({"brought": taken} if taken else {}))
+        landed = [partition for _, partition in partitions(read_index(), modality)]
+        ours = not_brought(landed, PROFILES / modality, folder, ".parquet", partial(_check, columns=schema(kind)))
+        with workers(measure, params.threads if ours else 1) as each:
+            for partition in ours:
+                table = _profile(partition, each)
+                print(f"{modality}: {partition.path}: {pc.sum(table['ok'])} of {table.num_rows} decoded", flush=True)
+                write_profile(folder / f"{partition.stem}.parquet", table, partition.md5)
+    done = sum(partition.rows for partition in ours)
+    taken = sum(partition.rows for partition in landed) - done
+    count(decoded=done, **({"brought": taken} if taken else {}))
 
 
-def _rows(
-    partition: Partition, measure: Callable[[Sequence[bytes]], list[dict[str, Any]]], threads: int
-) -> list[dict[str, Any]]:
-    table = read_partition(partition)
-    rows = chain.from_iterable(parallel(measure, table["data"].to_pylist(), threads))
-    return [{"sample_id": sample, **row} for sample, row in zip(table["sample_id"].to_pylist(), rows, strict=True)]
+def _check(path: Path, partition: Partition, columns: pa.Schema) -> None:
+    check_profile(path, partition.md5, partition.rows, columns)
 
 
-def _measured(items: Sequence[bytes], kind: ModuleType, options: Any) -> list[dict[str, Any]]:
-    return [_row(data, kind, options) for data in items]
+def _profile(partition: Partition, each: Callable[[Sequence[bytes]], Iterable[pa.Table]]) -> pa.Table:
+    raw = read_partition(partition)
+    table = pa.concat_tables(each(raw["data"].to_pylist()))
+    return table.add_column(0, "sample_id", raw["sample_id"]).combine_chunks()
 
 
-def _row(data: bytes, kind: ModuleType, options: Any) -> dict[str, Any]:
-    row = {"sha256": hashlib.sha256(data).hexdigest()}
-    try:
-        array = kind.decode(data, options)
-    except ContractBroken as broken:
-        return {**row, "ok": False, "reason": str(broken)}
-    measured = kind.measure(array, options)
-    return {
-        **row,
-        "ok": True,
-        "reason": "",
-        "near": kind.near_hash(array),
-        "duration_s": kind.duration_s(array, options),
-        **measured,
+def _measured(items: Sequence[bytes], kind: ModuleType, options: Any) -> pa.Table:
+    """The rows of these samples, without their ids."""
+    refused: dict[int, str] = {}
+    columns = measured(kind, decoded(kind, items, options, refused), options)
+    for place in sorted(refused):
+        for column in columns.values():
+            column.insert(place, None)
+    fixed = {
+        "ok": [place not in refused for place in range(len(items))],
+        "reason": [refused.get(place, "") for place in range(len(items))],
+        "sha256": [hashlib.sha256(data).hexdigest() for data in items],
     }
+    return pa.table({**fixed, **columns}, schema=schema(kind).remove(0))
 
 
 if __name__ == "__main__":

@@ -87,20 +87,25 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
     else:
         raise ContractBroken("not a readable point cloud (.npy, PLY, PCD or LAS)")
     cloud = finite32(points, "point cloud", ("point", "column"))
-    return cloud[_order(cloud)]
+    return cloud.take(_order(cloud), axis=0)
 
 
 def _order(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
     """That of the columns, the first before the second …: by x and y as one number, by all only where these are alike."""
-    bits = (cloud[:, :2] + np.float32(0)).view(np.int32).astype(np.int64)  # + 0: there are two zeros
-    ranks = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)  # whole numbers in the order of their floats
-    keys = ranks[:, 0] * 2**32 + ranks[:, 1]
+    keys = (_ranks(cloud[:, 0]).astype(np.int64) << 32) + _ranks(cloud[:, 1])
     order = np.argsort(keys)
-    alike = np.diff(keys[order]) == 0
+    ordered = keys[order]
+    alike = ordered[1:] == ordered[:-1]
     places = np.flatnonzero(np.append(alike, False) | np.append(False, alike))
     tied = order[places]
     order[places] = tied[np.lexsort(cloud[tied].T[::-1])]
     return order
+
+
+def _ranks(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Whole numbers in the order of finite floats: their bits, of those below 0 turned round."""
+    bits = (numbers + np.float32(0)).view(np.int32)  # + 0: there are two zeros
+    return np.asarray(bits ^ ((bits >> 31) & 0x7FFFFFFF), dtype=np.int32)
 
 
 def _check_shape(shape: tuple[int, ...], options: Options) -> None:

@@ -2,18 +2,22 @@
 
 For each kind, with `threads: 2`: samples a second of both stages, reading, hashing and writing included, beside
 
-    decode      the files decoded one after another by the fastest library at hand, nothing else done, on one core
+    decode      the files decoded by the fastest library at hand, nothing else done, one thread on one core
     forward     the network on ready tensors in the stage's own batches, one thread on one core
 
 A stage has two cores, one for each of the two: it is held against the slower one, `profile` against decode alone. Whatever else
-a stage does (checks, sha256, measures, preparation, reading, writing) has to find room beside that. CPU seconds a sample
-are told too, and as `quiet` the rate that follows of them: what else the machine does slows rates, and CPU seconds little. The
-limits are counted in CPU seconds. Ends with one line of JSON; exit code 1 when a stage comes to less than 80 % of its limit.
+a stage does (checks, sha256, measures, preparation, reading, writing) has to find room beside that. `both` is the harder view:
+the CPU seconds of decode (and forward) alone as a share of all that the stage spends.
+
+CPU seconds a sample are told too, and as `quiet` the rate that follows of them: what else the machine does slows rates, and CPU
+seconds less. The limits are counted in CPU seconds. Ends with one line of JSON; exit code 1 when a stage comes to less than
+80 % of its limit.
 """
 
 import argparse
 import dataclasses
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -27,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.extract import BATCH, Card, Loaded, load_encoder, network_module, save_encoder
+from tasks.extract import Card, Loaded, load_encoder, network_module, save_encoder
 from tasks.extract.__main__ import extract
 from tasks.params import KINDS, load
 from tasks.paths import ENCODERS
@@ -100,18 +104,19 @@ def limits(kind: str, items: list[bytes], encoder: Loaded) -> dict[str, float]:
     """Samples a second of each thing alone, on one core."""
     content, module, network = CONTENTS[kind], kind_module(kind), network_module(kind)
     options = load().modalities["thing"].options
-    rows = [network.prepare(module.decode(data, options), options, encoder.card.facts) for data in items[:BATCH]]
-    ready = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
+    rows = [network.prepare(module.decode(data, options), options, encoder.card.facts) for data in items]
+    chosen = [rows[number % DIFFERENT] for number in range(encoder.batch)]
+    ready = {key: torch.from_numpy(np.stack([row[key] for row in chosen])) for key in rows[0]}
 
     def decode() -> int:
-        for data in items:
-            content.decode(data)
+        content.decode(items)
         return len(items)
 
     def forward() -> int:
         encoder.network(ready)
-        return BATCH
+        return encoder.batch
 
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with steady(1), torch.inference_mode():
         return {"decode": rate(decode), "forward": rate(forward)}
 
@@ -121,12 +126,10 @@ def measured(kind: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-extract-") as place, chdir(place):
         items, encoder = planted(kind)
         found: dict[str, Any] = {"kind": kind, "kb": round(len(items[0]) / 1000, 1), **limits(kind, items, encoder)}
-        for name, work, limit in (
-            ("profile", profile, found["decode"]),
-            ("extract", extract, min(found["decode"], found["forward"])),
-        ):
-            told = stage(work, CONTENTS[kind].samples)
-            told |= {"share": told["rate"] / limit, "quiet_share": told["quiet"] / limit}
+        for name, work, parts in (("profile", profile, ["decode"]), ("extract", extract, ["decode", "forward"])):
+            told, bounds = stage(work, CONTENTS[kind].samples), [found[part] for part in parts]
+            told |= {"share": told["rate"] / min(bounds), "quiet_share": told["quiet"] / min(bounds)}
+            told["both"] = sum(1000 / limit for limit in bounds) / told["cpu_ms"]
             found |= {f"{name}_{key}": value for key, value in told.items()}
     return {key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in found.items()}
 

@@ -82,3 +82,17 @@ def test_a_time_also_stands_on_the_circles_of_day_week_and_year():
     gap = tabular.prepare(np.array([np.nan, 52.0, 13.0, 1.0, 2.0, 3.0]), options, facts)["row"]
     assert (gap[0], gap[6]) == (0, 1)
     assert not gap[12:].any()
+
+
+def test_many_rows_are_prepared_as_each_is_alone():
+    options = TabularOptions(numbers=("a",), categories=("c", "d"), times=("when",))
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(40, 2)) * [1, 1e9]
+    table = np.hstack([table, rng.integers(0, 5, (40, 2)).astype(float)])
+    table[rng.random(table.shape) < 0.2] = np.nan
+    facts = tabular.fit_facts(list(table[:20]), options)
+    many = tabular.prepare_many(table, options, facts)
+    for place, array in enumerate(table):
+        for key, values in tabular.prepare(array, options, facts).items():
+            np.testing.assert_array_equal(many[key][place], values)
+            assert many[key].dtype == values.dtype

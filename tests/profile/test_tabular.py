@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import ContractBroken, WrongValue
+from tasks.profile import decoded, measured, tabular
 from tasks.profile.tabular import Options, decode, duration_s, identity, measure, near_hash
 
 OPTIONS = Options(numbers=("age", "dose"), categories=("ward",))
@@ -142,3 +143,52 @@ def test_values_stand_in_the_order_of_their_types_and_gaps_are_none():
 def test_columns_are_named_once(columns):
     with pytest.raises(WrongValue, match="must name at least one column, each once"):
         Options(**columns)
+
+
+ALL = Options(numbers=("age", "dose"), categories=("ward",), times=("when",), tracks=("way",))
+CELLS = {
+    "age": [
+        "1",
+        " 2 ",
+        "+4",
+        ".5",
+        "6.",
+        "1e22",
+        "9007199254740993",
+        "5e-324",
+        "",
+        None,
+        "forty",
+        "nan",
+        "1_0",
+        "1e400",
+        "٣",
+        40,
+    ],
+    "dose": ["0.1", None, "\ud800", "2.2250738585072011e-308", "-0"],
+    "when": ["60", "2026-11-05T22:00:00Z", "2026-11-05", "2026-11-05T22:00:00+05:30", None, "x"],
+    "way": ["POINT (1 2)", "LINESTRING (0 0, 1 0.5)", None, "POINT (1)"],
+    "ward": ["north", " north ", "", None, "ü"],
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.fixed_dictionaries({name: st.sampled_from(cells) for name, cells in CELLS.items()}), min_size=1, max_size=4))
+def test_many_rows_are_what_each_is_alone(cells):
+    items = [json.dumps(row).encode() for row in cells]
+    refused: dict[int, str] = {}
+    found = list(decoded(tabular, items, ALL, refused))
+    whole = [data for place, data in enumerate(items) if place not in refused]
+    assert [array.tobytes() for array in found] == [decode(data, ALL).tobytes() for data in whole]
+    assert measured(tabular, found, ALL)["filled_share"] == [measure(array, ALL)["filled_share"] for array in found]
+    for place, reason in refused.items():
+        with pytest.raises(ContractBroken) as told:
+            decode(items[place], ALL)
+        assert str(told.value) == reason
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.from_regex(r"[+-]?[0-9]{1,25}(\.[0-9]{0,25})?(e[+-]?[0-9]{1,2})?", fullmatch=True))
+def test_a_number_is_the_one_that_python_reads(text):
+    if abs(float(text)) <= 1e30:
+        assert decode(row(dose=text), OPTIONS)[1] == float(text)
