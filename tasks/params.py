@@ -30,9 +30,11 @@ COUNTS = (
     "pretrain.epochs",
     "pretrain.batch",
     "pretrain.width",
+    "pretrain.processes",
     "train.epochs",
     "train.batch",
     "train.width",
+    "train.processes",
     "evaluate.bootstrap",
     "ingest.partition_rows",
 )
@@ -102,6 +104,8 @@ class Pretrain:
     weight_decay: float = 0.01
     dropout: float = 0.2
     width: int = 64  # of a token
+    processes: int = 1  # that share each batch, of `threads` each; on cuda a GPU each (tasks/ranks)
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: of the network's products alone; for GPUs, most CPUs are slower by it
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ class Train:
     width: int = 64
     heads: int = 4  # of attention
     balance: Literal["none", "weights", "sampling"] = "none"  # rare classes; answers keep to the train split's shares
+    processes: int = 1  # as pretrain.processes
+    precision: Literal["fp32", "bf16"] = "fp32"  # as pretrain.precision
 
 
 @dataclass(frozen=True)

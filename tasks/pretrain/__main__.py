@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from torch import nn
 
 from tasks import params as parameters
 from tasks.errors import ContractBroken
 from tasks.extract import Card, network_module, save_encoder
 from tasks.files import new_folder
 from tasks.index import Batch, partitions, read_index
-from tasks.params import Modality, Source
+from tasks.params import Modality, Params, Source
 from tasks.paths import ENCODERS, REFERENCE
 from tasks.pretrain.fit import fit
 from tasks.pretrain.objectives.batch import Head
 from tasks.profile import kind_module
+from tasks.ranks import Ranks
+from tasks.ranks.start import joined
 from tasks.raw import read_partition
 from tasks.splits import groups, outputs, share, training_rows
 from tasks.stage import count, enter
@@ -47,6 +50,17 @@ def pretrain(modality: str) -> None:
     if chosen.encoder is not None:
         take(chosen, chosen.encoder)
         return
+    with joined("tasks.pretrain", modality, params.pretrain.processes, params.device) as ranks:
+        card, network, decoded = _fitted(chosen, params, ranks)
+    if ranks.first:
+        with new_folder(ENCODERS / modality) as folder:
+            save_encoder(folder, card, network)
+        count(decoded=decoded, steps=card.steps)
+
+
+def _fitted(chosen: Modality, params: Params, ranks: Ranks) -> tuple[Card, nn.Module, int]:
+    """An encoder with its card, and how many samples were decoded for it."""
+    modality = chosen.name
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
     answered = outputs(rows, params)
@@ -71,14 +85,13 @@ def pretrain(modality: str) -> None:
             params.pretrain,
             params.seed,
             modality,
-            params.device,
+            ranks.device,
             None if supervised else _watched(rows, params.seed),
+            ranks,
         )
     names = {target: list(output.classes) for target, output in answered.items()}
     card = Card(chosen.kind, asdict(chosen.options), fitted.facts, params.pretrain.width, names, fitted.steps, fitted.curve)
-    with new_folder(ENCODERS / modality) as folder:
-        save_encoder(folder, card, fitted.network)
-    count(decoded=len(arrays), steps=fitted.steps)
+    return card, fitted.network, len(arrays)
 
 
 def take(chosen: Modality, source: Source) -> None:

@@ -9,6 +9,7 @@ from tasks.errors import UnknownName
 from tasks.files import new_folder
 from tasks.params import load
 from tasks.paths import CANDIDATES
+from tasks.ranks.start import joined
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, write_parquet
@@ -30,13 +31,16 @@ def train(name: str) -> None:
     if name != "plain" and name not in FUSIONS:
         raise UnknownName("fusion", name, [*FUSIONS, "plain"])
     params = load()
-    task = Task(read_outputs(), params.targets, params.train, params.seed, params.device)
-    fitting, judging = read_inputs(params.modalities, "train"), read_inputs(params.modalities, "val")
-    with new_folder(CANDIDATES / name) as folder, steady(params.threads):
+    with steady(params.threads), joined("tasks.train", name, params.train.processes, params.device) as ranks:
+        task = Task(read_outputs(), params.targets, params.train, params.seed, ranks.device, ranks)
+        fitting, judging = read_inputs(params.modalities, "train"), read_inputs(params.modalities, "val")
         if name == "plain":
             candidates = list(plain(fitting, judging, task))
         else:
             candidates = [fit(name, "fusion", name, fitting, judging, task)]
+    if not ranks.first:
+        return
+    with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         for candidate in candidates:
             write(candidate, judging, folder / candidate.card.name if name == "plain" else folder)
     count(steps=sum(candidate.card.steps for candidate in candidates))

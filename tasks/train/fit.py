@@ -12,7 +12,9 @@ from tasks import losses
 from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
 from tasks.params import Train, keyed_seed
+from tasks.ranks import ALONE, Ranks
 from tasks.standard import prior_of, statistics_of
+from tasks.steady import full, reduced
 from tasks.tables import labelled
 from tasks.targets import Output, Target
 from tasks.train.balance import Balance
@@ -36,6 +38,7 @@ class Task:
         train: the knobs.
         seed: of the run; what is drawn is keyed by purpose and name.
         device: where it is computed.
+        ranks: who fit it together.
     """
 
     outputs: Mapping[str, Output]
@@ -43,6 +46,7 @@ class Task:
     train: Train
     seed: int
     device: str
+    ranks: Ranks = ALONE
 
 
 def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Task) -> Neural:
@@ -123,7 +127,8 @@ def _descend(
     optimiser = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
     order = torch.Generator().manual_seed(keyed_seed(task.seed, "order", name))
     training = Training(network, optimiser, order)
-    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, task))
+    task.ranks.align(network)
+    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, task), task.ranks)
     reached = Reached(_copied(network))
     if resumed := checkpoint.resume(knobs.epochs):
         facts, kept = resumed
@@ -177,18 +182,23 @@ def _epoch(network: Network, training: Training, train: Rows, balance: Balance, 
     batches = torch.split(train.there[balance.order(len(train.there), training.order)], task.train.batch)
     for index in batches:
         batch = train.take(index).dropping(task.train.modality_dropout, training.order)
-        raw = network(batch.tokens, batch.mask, batch.time)
-        loss = _weighted(_losses(raw, batch, task.targets, balance.weights), task.targets)
+        with task.ranks.part(len(index)) as part, reduced(task.train.precision, task.device):
+            ours = batch.cut(part)
+            raw = network(ours.tokens, ours.mask, ours.time)
+        sums = _losses(raw, ours, task.targets, balance.weights)
+        known = {t: losses.there(truth).sum() for t, truth in batch.labels.items()}  # of all ranks
+        loss = _weighted({t: (loss * part.share, known[t]) for t, (loss, _) in sums.items()}, task.targets)
         training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        task.ranks.add_up(network)
         training.optimiser.step()
         total += loss.item()
-    return total / len(batches), len(batches)
+    return task.ranks.total(total) / len(batches), len(batches)
 
 
 def _losses(raw: Modal, rows: Rows, targets: Mapping[str, Target], weights: Modal) -> dict[str, tuple[Tensor, Tensor]]:
     """Per target the sum of its loss over the labelled, and their number."""
-    return {t: losses.total(targets[t], raw[t], truth, weights.get(t)) for t, truth in rows.labels.items()}
+    return {t: losses.total(targets[t], full(raw[t]), truth, weights.get(t)) for t, truth in rows.labels.items()}
 
 
 def _weighted(sums: Mapping[str, tuple[Tensor, Tensor]], targets: Mapping[str, Target]) -> Tensor:
@@ -203,10 +213,12 @@ def _loss_on(network: Network, rows: Rows, balance: Balance, task: Task) -> floa
     sums = {target: (nothing.clone(), nothing.clone()) for target in rows.labels}
     with torch.inference_mode():
         for index in torch.split(rows.there, ROWS):
-            batch = rows.take(index)
+            with task.ranks.part(len(index)) as part:
+                batch = rows.take(index[part.begin : part.end])
             raw = network(batch.tokens, batch.mask, batch.time)
             raw |= {t: raw[t] + shift for t, shift in balance.shift.items()}
             for target, (loss, count) in _losses(raw, batch, task.targets, {}).items():
-                sums[target][0].add_(loss)
-                sums[target][1].add_(count)
-        return float(_weighted(sums, task.targets))
+                sums[target][0].add_(loss * part.share)
+                sums[target][1].add_(count * part.share)
+        whole = {t: (task.ranks.added(loss), task.ranks.added(count)) for t, (loss, count) in sums.items()}
+        return task.ranks.agreed(float(_weighted(whole, task.targets)))

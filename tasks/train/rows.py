@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tasks.ranks import Part
 from tasks.standard import Statistics, standardised
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal
@@ -43,6 +44,11 @@ class Rows:
             {name: x[index] for name, x in part.items()} for part in (self.tokens, self.mask, self.time, self.labels)
         )
         return Rows(tokens, mask, time, labels, torch.arange(len(index)))
+
+    def cut(self, part: Part) -> "Rows":
+        """One rank's part of these samples, as they lie."""
+        tokens, mask, time, labels = (part.cut(of) for of in (self.tokens, self.mask, self.time, self.labels))
+        return Rows(tokens, mask, time, labels, torch.arange(part.end - part.begin))
 
     def dropping(self, share: float, generator: torch.Generator) -> "Rows":
         """Hide each present modality with probability `share`, but never all of a sample's.
