@@ -302,11 +302,19 @@ def _check_ranges(params: Params) -> None:
     if split.fold is not None and not 0 <= split.fold < split.folds:
         raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
     _check_window(split)
+    _check_precision(params)
     if params.pretrain.temperature <= 0:
         raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
+
+
+def _check_precision(params: Params) -> None:
+    """Torch 2.13's 3-D convolutions of few places have wrong gradients in bfloat16 on a CPU, some of them NaN."""
+    volumes = [name for name, modality in params.modalities.items() if modality.kind == "volume"]
+    if volumes and params.device == "cpu" and params.pretrain.precision == "bf16":
+        raise WrongValue(f"params.yaml: pretrain.precision bf16 needs a GPU where there are volumes ({', '.join(volumes)})")
 
 
 def _check_window(split: Split) -> None:

@@ -14,7 +14,7 @@ from tests.deaths import at_once
 
 
 def team(count: int, do: Callable[[Ranks], Any]) -> list[Any]:
-    """Start them as torchrun does, by their environment; answers must hold arrays, no tensors."""
+    """Start them as torchrun does, by their environment; an answer must hold arrays, no tensors, or is an exit code."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
 
@@ -23,8 +23,11 @@ def team(count: int, do: Callable[[Ranks], Any]) -> list[Any]:
             torch.set_num_threads(1)  # threads do not survive a fork
             os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": str(count)}
             os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(count)}
-            with steady(1), joined("tasks.train", "-", count, "cpu") as ranks:
-                return do(ranks)
+            try:
+                with steady(1), joined("tasks.train", "-", count, "cpu") as ranks:
+                    return do(ranks)
+            except SystemExit as told:
+                return told.code
 
         return act
 
