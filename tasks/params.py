@@ -104,7 +104,7 @@ class Pretrain:
     weight_decay: float = 0.01
     dropout: float = 0.2
     width: int = 64  # of a token
-    processes: int = 1  # that share each batch, of `threads` each; on cuda a GPU each (tasks/ranks)
+    processes: int = 1  # share each batch, of `threads` each: no more than there are cores, or GPUs (tasks/ranks)
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: of the network's products alone; for GPUs, most CPUs are slower by it
 
 

@@ -87,7 +87,7 @@ def _group(knob: str, processes: int, device: str, others: "Others | None") -> I
     except RuntimeError as error:
         raise Parted(" ".join(str(error).split())[:300]) from error
     yield Ranks(number, processes, device)
-    destroy_process_group()
+    destroy_process_group()  # not after an error: it would wait for those who are gone
 
 
 def _store(processes: int) -> TCPStore | None:
@@ -126,11 +126,12 @@ class Others:
     def failed(self, wait_s: float = 0.0) -> int | None:
         """What to end with, told, when one of them has ended badly; None when none has within that time."""
         for _ in range(1 + round(wait_s / LOOK_S)):
-            for number, (process, said) in enumerate(zip(self._processes, self._said, strict=True), 1):
-                if code := process.poll():
-                    said.seek(0)
-                    sys.stderr.write(said.read().decode(errors="replace"))
-                    return _told(number, len(self._processes) + 1, code)
+            ended = [(code, number) for number, process in enumerate(self._processes) if (code := process.poll())]
+            if ended:  # who was killed first: the others end of that
+                code, number = min(ended)
+                self._said[number].seek(0)
+                sys.stderr.write(self._said[number].read().decode(errors="replace"))
+                return _told(number + 1, len(self._processes) + 1, code)
             threading.Event().wait(LOOK_S)
         return None
 
