@@ -198,7 +198,7 @@ def _loss(model: nn.Module, inputs: Batch, targets: Batch, generator: torch.Gene
     with how.ranks.part(len(seen["mask"])) as part:
         ours = (_to(part.cut(of), device) for of in (seen, truth))
         loss: Tensor = objective(_reduced(network, how.precision), *ours, part)
-    return loss * part.share
+    return part.counted(loss)
 
 
 def _reduced(network: nn.Module, precision: str) -> Callable[[Batch], Tensor]:

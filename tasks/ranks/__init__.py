@@ -131,12 +131,16 @@ class Part:
         """Our rows of tensors [total, …]."""
         return {key: values[self.begin : self.end] for key, values in batch.items()} if self.ranks.count > 1 else dict(batch)
 
+    def counted(self, loss: Tensor) -> Tensor:
+        """What the part's rows add to a loss of the whole batch."""
+        return loss if self.share == 1 else loss * self.share
+
     def added(self, values: Tensor) -> Tensor:
         """The sum over the batch's parts, of the same shape; so is its gradient."""
         if self.ranks.count == 1:
             return values
         total: Tensor = _Sum.apply(values, self.ranks)  # type: ignore[no-untyped-call]
-        return total if self.share == 1 else total * self.share
+        return self.counted(total)
 
     def gathered(self, rows: Tensor) -> Tensor:
         """All ranks' rows [end - begin, d] in their order: [total, d]; each gets the gradient of what all make of it."""

@@ -186,8 +186,9 @@ def _epoch(network: Network, training: Training, train: Rows, balance: Balance, 
             ours = batch.cut(part)
             raw = network(ours.tokens, ours.mask, ours.time)
         sums = _losses(raw, ours, task.targets, balance.weights)
-        known = {t: losses.there(truth).sum() for t, truth in batch.labels.items()}  # of all ranks
-        loss = _weighted({t: (loss * part.share, known[t]) for t, (loss, _) in sums.items()}, task.targets)
+        if task.ranks.count > 1:  # the mean is over all ranks' rows
+            sums = {t: (part.counted(loss), losses.there(batch.labels[t]).sum()) for t, (loss, _) in sums.items()}
+        loss = _weighted(sums, task.targets)
         training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         task.ranks.add_up(network)
@@ -218,7 +219,7 @@ def _loss_on(network: Network, rows: Rows, balance: Balance, task: Task) -> floa
             raw = network(batch.tokens, batch.mask, batch.time)
             raw |= {t: raw[t] + shift for t, shift in balance.shift.items()}
             for target, (loss, count) in _losses(raw, batch, task.targets, {}).items():
-                sums[target][0].add_(loss * part.share)
-                sums[target][1].add_(count * part.share)
+                sums[target][0].add_(part.counted(loss))
+                sums[target][1].add_(part.counted(count))
         whole = {t: (task.ranks.added(loss), task.ranks.added(count)) for t, (loss, count) in sums.items()}
         return task.ranks.agreed(float(_weighted(whole, task.targets)))

@@ -47,6 +47,8 @@ class Rows:
 
     def cut(self, part: Part) -> "Rows":
         """One rank's part of these samples, as they lie."""
+        if part.ranks.count == 1:
+            return self
         tokens, mask, time, labels = (part.cut(of) for of in (self.tokens, self.mask, self.time, self.labels))
         return Rows(tokens, mask, time, labels, torch.arange(part.end - part.begin))
 
