@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from tasks.errors import ContractBroken
 from tasks.files import write_bytes
 from tasks.paths import CHECKPOINTS
+from tasks.ranks import ALONE, Ranks
 
 KEPT = "kept"  # the best weights so far
 Tensors = dict[str, Tensor]
@@ -45,16 +46,17 @@ class Training:
 class Checkpoint:
     """The checkpoint of one training."""
 
-    def __init__(self, name: str, training: Training, identity: Callable[[], str]) -> None:
+    def __init__(self, name: str, training: Training, identity: Callable[[], str], ranks: Ranks = ALONE) -> None:
         """Write nothing yet.
 
         Args:
             name: of what is fitted, e.g. `image` or `attention`.
             training: what is saved and restored.
             identity: a digest of all that the training depends on (see `digest`); asked only where checkpoints are kept.
+            ranks: who train together: the first one's checkpoint is that of all.
         """
-        self.path = CHECKPOINTS / f"{name}.safetensors" if CHECKPOINTS.is_dir() else None
-        self._name, self._training = name, training
+        self.path = CHECKPOINTS / f"{name}.safetensors" if ranks.first and CHECKPOINTS.is_dir() else None
+        self._name, self._training, self._ranks = name, training, ranks
         self._identity = identity() if self.path else ""
 
     def save(self, facts: Mapping[str, Any], kept: Tensors | None = None) -> None:
@@ -88,18 +90,27 @@ class Checkpoint:
         Returns:
             the caller's facts and the best weights so far; None to start afresh.
         """
-        if not self.path or not self.path.is_file():
+        content, found = self._whole()
+        if not (content := self._ranks.content(content)):
             return None
-        try:
-            tensors, state = _read(self.path.as_posix())
-            self._check(tensors, state)
-        except ContractBroken as problem:
-            print(f"{self._name}: the checkpoint {self.path} {problem}; starts afresh", flush=True)
-            return None
+        tensors, state = found or _read(content)
         _restore(self._training, tensors, state)
         facts: dict[str, Any] = state["facts"]
         print(f"{self._name}: resumes at epoch {min(facts['epoch'] + 1, epochs)} of {epochs}", flush=True)
         return facts, _part(tensors, KEPT)
+
+    def _whole(self) -> tuple[bytes, tuple[Tensors, dict[str, Any]] | None]:
+        """What `save` wrote, and what it holds; nothing where it is of no use."""
+        if not self.path or not self.path.is_file():
+            return b"", None
+        content = self.path.read_bytes()
+        try:
+            found = _read(content)
+            self._check(*found)
+        except ContractBroken as problem:
+            print(f"{self._name}: the checkpoint {self.path} {problem}; starts afresh", flush=True)
+            return b"", None
+        return content, found
 
     def _check(self, tensors: Tensors, state: Mapping[str, Any]) -> None:
         model = {name: tensor.shape for name, tensor in self._training.model.state_dict().items()}
@@ -129,20 +140,20 @@ def _generators(training: Training) -> Tensors:
     return found | ({"random.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
 
 
-def _read(path: str) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors and state of a file.
+def _read(content: bytes) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors and state of a file's content.
 
     Raises:
         ContractBroken: it is damaged.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["state"])
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about = json.loads(header["__metadata__"]["state"])
         text = about["state"]
         whole = digest(text, tensors) == about["digest"]
         state: dict[str, Any] = json.loads(text)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ContractBroken(f"is damaged ({error})") from error
     if not whole:
         raise ContractBroken("is damaged")

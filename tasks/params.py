@@ -30,9 +30,11 @@ COUNTS = (
     "pretrain.epochs",
     "pretrain.batch",
     "pretrain.width",
+    "pretrain.processes",
     "train.epochs",
     "train.batch",
     "train.width",
+    "train.processes",
     "evaluate.bootstrap",
     "ingest.partition_rows",
 )
@@ -120,6 +122,8 @@ class Pretrain:
     weight_decay: float = 0.01
     dropout: float = 0.2
     width: int = 64  # of a token
+    processes: int = 1  # share each batch, of `threads` each: no more than there are cores, or GPUs (tasks/ranks)
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: of the network's products alone; for GPUs, most CPUs are slower by it
 
     def __post_init__(self) -> None:
         """Refuse what names no version."""
@@ -152,6 +156,8 @@ class Train:
     domains: Literal["none", "normalise", "coral"] = "none"  # coral normalises too; see domains.py and coral.py in tasks/train/
     coral: float = 10000.0  # weight of its penalty, which is small: it is divided by 4 width²
     alone: Mapping[str, float] = field(default_factory=dict)  # modality -> weight of the loss of what is answered from it alone
+    processes: int = 1  # as pretrain.processes
+    precision: Literal["fp32", "bf16"] = "fp32"  # as pretrain.precision
 
 
 @dataclass(frozen=True)
@@ -334,6 +340,7 @@ def _check_ranges(params: Params) -> None:
     _check_window(split)
     _check_fits(params)
     _check_domains(params)
+    _check_processes(params)
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
@@ -370,6 +377,29 @@ def _check_domains(params: Params) -> None:
         raise WrongValue(f"params.yaml: train.domains {how} needs validate.domain, the column that names a sample's domain")
     if params.train.coral < 0:
         raise WrongValue(f"params.yaml: train.coral must be at least 0, got {params.train.coral}")
+
+
+def _check_processes(params: Params) -> None:
+    """Some methods look at a batch as a whole, of which each process sees a part."""
+    knobs = params.train
+    whole = {
+        "slowing": knobs.slowing > 0,
+        "alone": bool(knobs.alone),
+        "align": knobs.align > 0,
+        "missing mapped": knobs.missing == "mapped",
+        "domains coral": knobs.domains == "coral",
+    }
+    if knobs.processes > 1 and any(whole.values()):
+        asked = ", ".join(f"train.{name}" for name, on in whole.items() if on)
+        raise WrongValue(f"params.yaml: {asked} needs whole batches: set train.processes to 1, got {knobs.processes}")
+    _check_precision(params)
+
+
+def _check_precision(params: Params) -> None:
+    """Torch 2.13's 3-D convolutions of few places have wrong gradients in bfloat16 on a CPU, some of them NaN."""
+    volumes = [name for name, modality in params.modalities.items() if modality.kind == "volume"]
+    if volumes and params.device == "cpu" and params.pretrain.precision == "bf16":
+        raise WrongValue(f"params.yaml: pretrain.precision bf16 needs a GPU where there are volumes ({', '.join(volumes)})")
 
 
 def _check_window(split: Split) -> None:

@@ -1,11 +1,15 @@
-"""What numpy and torch compute as a function of the data and the thread count alone: `with steady(params.threads): …`."""
+"""What numpy and torch compute as a function of the data and the thread count alone: `with steady(params.threads): …`.
+
+`reduced` says with how many digits.
+"""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 
 @contextmanager
@@ -18,3 +22,17 @@ def steady(threads: int) -> Iterator[None]:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     with threadpool_limits(threads):
         yield
+
+
+def reduced(precision: str, device: str) -> AbstractContextManager[object]:
+    """Multiply matrices and convolve in bfloat16 when `precision` is bf16; weights, their gradients and sums stay float32.
+
+    Micikevicius et al., "Mixed Precision Training", ICLR 2018; bfloat16 has float32's range, so that no loss has to be scaled:
+    Kalamkar et al., "A Study of BFLOAT16 for Deep Learning Training", 2019. What comes out may be bfloat16: see `full`.
+    """
+    return torch.autocast(torch.device(device).type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def full(values: Tensor) -> Tensor:
+    """The same values with float32's digits at least, as losses want them."""
+    return values.float() if values.dtype == torch.bfloat16 else values

@@ -15,6 +15,7 @@ PROCESSES = (
     "gc",
     "profile/test_fuzz.py",
     "promote",
+    "ranks",
     "reproduce",
     "run",
     "test_checkpoint.py",

@@ -121,7 +121,7 @@ def test_what_is_damaged_is_told_and_training_starts_afresh(cut, damage, capsys)
     assert "resumes" not in printed
 
 
-@pytest.mark.parametrize("change", [{"width": 8}, {"learning_rate": 0.003}, {"batch": 32}])
+@pytest.mark.parametrize("change", [{"width": 8}, {"learning_rate": 0.003}, {"batch": 32}, {"precision": "bf16"}])
 def test_another_trainings_checkpoint_is_told_and_left_alone(cut, change, capsys):
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["train"] |= change

@@ -73,6 +73,11 @@ def test_one_modality_can_be_read_alone() -> None:
         ("pretrain.hidden", 1.0, "pretrain.hidden must be at least 0 and below 1, got 1.0"),
         ("pretrain.temperature", 0, "pretrain.temperature must be above 0, got 0"),
         ("train.align", -1, "train.align must be at least 0, got -1"),
+        (
+            "train",
+            {"processes": 2, "align": 1.0, "slowing": 0.5},
+            "train.slowing, train.align needs whole batches: set",
+        ),
         ("train.missing", "filled", "train.missing must be one of masked, mapped, got 'filled'"),
         ("targets.unlabelled", {}, "targets.unlabelled is no usable name"),
         ("split.fold", 5, "split.fold must be 0 … 4, got 5"),

@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from torch import nn
 
 from tasks import params as parameters
 from tasks.errors import ContractBroken
 from tasks.extract import Card, network_module, save_encoder
 from tasks.files import folder_digest, new_folder
 from tasks.index import Batch, partitions, read_index
-from tasks.params import Modality, Source
+from tasks.params import Modality, Params, Source
 from tasks.paths import ENCODERS, REFERENCE, START
 from tasks.pretrain.fit import fit
 from tasks.pretrain.objectives.batch import Head
 from tasks.pretrain.start import beginning
 from tasks.profile import kind_module
+from tasks.ranks import Ranks
+from tasks.ranks.start import joined
 from tasks.raw import read_partition
 from tasks.splits import groups, outputs, share, training_rows
 from tasks.stage import count, enter
@@ -49,7 +52,17 @@ def pretrain(modality: str) -> None:
     if chosen.encoder is not None:
         take(chosen, chosen.encoder)
         return
-    start = beginning(chosen, params.pretrain)
+    with joined("tasks.pretrain", modality, params.pretrain.processes, params.device) as ranks:
+        card, network, decoded = _fitted(chosen, params, ranks)
+    if ranks.first:
+        with new_folder(ENCODERS / modality) as folder:
+            save_encoder(folder, card, network)
+        count(decoded=decoded, steps=card.steps)
+
+
+def _fitted(chosen: Modality, params: Params, ranks: Ranks) -> tuple[Card, nn.Module, int]:
+    """An encoder with its card, and how many samples were decoded for it."""
+    modality, start = chosen.name, beginning(chosen, params.pretrain)
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
     answered = outputs(rows, params)
@@ -74,9 +87,10 @@ def pretrain(modality: str) -> None:
             params.pretrain,
             params.seed,
             modality,
-            params.device,
+            ranks.device,
             None if supervised else _watched(rows, params.seed),
             start,
+            ranks,
         )
     names = {target: list(output.classes) for target, output in answered.items()}
     card = Card(
@@ -89,9 +103,7 @@ def pretrain(modality: str) -> None:
         fitted.curve,
         start=folder_digest(START / "encoders" / modality) if start else None,
     )
-    with new_folder(ENCODERS / modality) as folder:
-        save_encoder(folder, card, fitted.network)
-    count(decoded=len(arrays), steps=fitted.steps)
+    return card, fitted.network, len(arrays)
 
 
 def take(chosen: Modality, source: Source) -> None:

@@ -7,7 +7,7 @@ A training that was cut off goes on after the last whole epoch (tasks/checkpoint
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import ModuleType
 from typing import Any
@@ -23,6 +23,8 @@ from tasks.extract import Loaded
 from tasks.params import Pretrain, keyed_seed
 from tasks.pretrain.objectives import OBJECTIVES
 from tasks.pretrain.objectives.batch import Batch, Head
+from tasks.ranks import ALONE, Ranks
+from tasks.steady import full, reduced
 
 RISING = 0.2  # share of the steps in which the learning rate rises
 PATIENCE = 5  # epochs
@@ -68,6 +70,14 @@ class Reached:
         return {**{key: value for key, value in vars(self).items() if key != "kept"}, "best": self.best if self.kept else None}
 
 
+@dataclass(frozen=True)
+class How:
+    """Who computes a loss, and with how many digits."""
+
+    ranks: Ranks
+    precision: str
+
+
 def fit(
     module: ModuleType,
     options: Any,
@@ -80,6 +90,7 @@ def fit(
     device: str = "cpu",
     watched: npt.NDArray[np.bool_] | None = None,
     start: Loaded | None = None,
+    ranks: Ranks = ALONE,
 ) -> Fitted:
     """Fit a kind's network to an objective.
 
@@ -95,6 +106,7 @@ def fit(
         device: where the network runs.
         watched: bool [n], samples that tell the best epoch; None: all teach, for all epochs.
         start: an encoder of the same shape whose weights and facts it begins with; None: random weights.
+        ranks: who fit it together.
 
     Raises:
         ContractBroken: the loss became NaN or infinite.
@@ -108,17 +120,20 @@ def fit(
     if start:
         network.load_state_dict(begun)
     model = nn.ModuleDict({"network": network, "objective": objective}).to(device)
+    ranks.align(model)
     order = torch.Generator().manual_seed(keyed_seed(seed, "order", name))
     optimiser, schedule, parts = _optimiser(model, len(rows.learned), knobs)
     training = Training(model, optimiser, order, schedule)
+    how = How(ranks, knobs.precision)
     asked = {target: asdict(head) for target, head in heads.items()}
-    checkpoint = Checkpoint(name, training, lambda: digest(name, asdict(knobs), seed, device, facts, vars(rows), asked, begun))
+    identity = (name, asdict(knobs), seed, device, facts, vars(rows), asked, begun)
+    checkpoint = Checkpoint(name, training, lambda: digest(*identity), ranks)
     reached = Reached()
     if resumed := checkpoint.resume(knobs.epochs):
         numbers, kept = resumed
         reached = Reached(kept, **{**numbers, "best": numbers["best"] if kept else math.inf})
     while reached.epoch < knobs.epochs and reached.since < PATIENCE:
-        _advance(training, rows, parts, reached, keyed_seed(seed, "watched", name))
+        _advance(training, rows, parts, reached, keyed_seed(seed, "watched", name), how)
         _tell(name, reached, knobs.epochs)
         checkpoint.save(reached.facts(), reached.kept)
     if reached.kept:
@@ -141,12 +156,12 @@ def _rows(
     return Rows(inputs, targets, torch.nonzero(~mask).squeeze(1), torch.nonzero(mask).squeeze(1))
 
 
-def _advance(training: Training, rows: Rows, parts: int, reached: Reached, seed: int) -> None:
+def _advance(training: Training, rows: Rows, parts: int, reached: Reached, seed: int, how: How) -> None:
     """One epoch further."""
-    reached.curve.append(_epoch(training, rows, parts))
+    reached.curve.append(_epoch(training, rows, parts, how))
     reached.epoch += 1
     if len(rows.watched):
-        loss = _watched_loss(training, rows, parts, seed)
+        loss = _watched_loss(training, rows, parts, seed, how)
         reached.since += 1
         if loss < reached.best:
             network = training.model["network"]  # type: ignore[index]
@@ -154,39 +169,54 @@ def _advance(training: Training, rows: Rows, parts: int, reached: Reached, seed:
             reached.kept = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
 
 
-def _epoch(training: Training, rows: Rows, parts: int) -> float:
+def _epoch(training: Training, rows: Rows, parts: int, how: How) -> float:
     """One pass over the samples in a new order; returns the mean loss."""
     training.model.train()
     total = 0.0
     order = rows.learned[torch.randperm(len(rows.learned), generator=training.order)]
     for chosen in torch.tensor_split(order, parts):
-        loss = _loss(training.model, *rows.take(chosen), training.order)
+        loss = _loss(training.model, *rows.take(chosen), training.order, how)
         training.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        how.ranks.add_up(training.model)
         training.optimiser.step()
         if training.schedule:
             training.schedule.step()
         total += loss.item() * len(chosen)
-    return round(total / len(order), 6)
+    return round(how.ranks.total(total) / len(order), 6)
 
 
-def _watched_loss(training: Training, rows: Rows, parts: int, seed: int) -> float:
+def _watched_loss(training: Training, rows: Rows, parts: int, seed: int, how: How) -> float:
     """Mean loss of the watched samples, of which the same is hidden every time."""
     training.model.eval()
     total, generator = 0.0, torch.Generator().manual_seed(seed)
     pieces = max(1, round(parts * len(rows.watched) / len(rows.learned)))  # of the size of the learned ones
     with torch.inference_mode():
         for chosen in torch.tensor_split(rows.watched, pieces):
-            total += _loss(training.model, *rows.take(chosen), generator).item() * len(chosen)
-    return total / len(rows.watched)
+            total += _loss(training.model, *rows.take(chosen), generator, how).item() * len(chosen)
+    return how.ranks.total(total) / len(rows.watched)
 
 
-def _loss(model: nn.Module, inputs: Batch, targets: Batch, generator: torch.Generator) -> Tensor:
+def _loss(model: nn.Module, inputs: Batch, targets: Batch, generator: torch.Generator, how: How) -> Tensor:
+    """What this rank's part adds to the mean loss of a batch."""
     network, objective = model["network"], model["objective"]  # type: ignore[index]
     device = next(model.parameters()).device
-    seen, truth = (_to(part, device) for part in objective.draw(inputs, targets, generator))
-    loss: Tensor = objective(network, seen, truth)
-    return loss
+    seen, truth = objective.draw(inputs, targets, generator)
+    with how.ranks.part(len(seen["mask"])) as part:
+        ours = (_to(part.cut(of), device) for of in (seen, truth))
+        loss: Tensor = objective(_reduced(network, how.precision), *ours, part)
+    return part.counted(loss)
+
+
+def _reduced(network: nn.Module, precision: str) -> Callable[[Batch], Tensor]:
+    """The network with fewer digits in training, none of them missing in what it gives."""
+
+    def forward(seen: Batch) -> Tensor:
+        with reduced(precision if network.training else "fp32", seen["mask"].device.type):
+            tokens: Tensor = network(seen)
+        return full(tokens)
+
+    return forward
 
 
 def _to(tensors: Batch, device: torch.device) -> Batch:

@@ -10,6 +10,7 @@ from tasks.errors import UnknownName
 from tasks.files import new_folder
 from tasks.params import load
 from tasks.paths import CANDIDATES
+from tasks.ranks.start import joined
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, write_parquet
@@ -32,20 +33,23 @@ def train(name: str) -> None:
     if name != "plain" and name not in FUSIONS:
         raise UnknownName("fusion", name, [*FUSIONS, "plain"])
     params = load()
-    task = Task(read_outputs(), params.targets, params.train, params.seed, params.device)
     also = name != "plain" and (params.train.align > 0 or params.train.missing == "mapped")  # they need no labels
-    fitting, judging = read_inputs(params.modalities, "train", also), read_inputs(params.modalities, "val")
-    domains = Domains()
-    if params.train.domains != "none":
-        fitting = fitting if also else replace(fitting, unlabelled=read_unlabelled(params.modalities))
-        domains = Domains.of(read_domain(), fitting)
-        fitting, judging = domains.adapted(fitting), domains.adapted(judging)
-    with new_folder(CANDIDATES / name) as folder, steady(params.threads):
+    with steady(params.threads), joined("tasks.train", name, params.train.processes, params.device) as ranks:
+        task = Task(read_outputs(), params.targets, params.train, params.seed, ranks.device, ranks)
+        fitting, judging = read_inputs(params.modalities, "train", also), read_inputs(params.modalities, "val")
+        domains = Domains()
+        if params.train.domains != "none":
+            fitting = fitting if also else replace(fitting, unlabelled=read_unlabelled(params.modalities))
+            domains = Domains.of(read_domain(), fitting)
+            fitting, judging = domains.adapted(fitting), domains.adapted(judging)
         if name == "plain":
             more = read_inputs(params.modalities, "train", unlabelled=True) if params.train.distil else None
             candidates = list(plain(fitting, judging, task, more and domains.adapted(more)))
         else:
             candidates = [fit(name, "fusion", name, fitting, judging, task)]
+    if not ranks.first:
+        return
+    with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         for candidate in candidates:
             place = folder / candidate.card.name if name == "plain" else folder
             write(candidate, judging, place)

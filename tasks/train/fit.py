@@ -13,7 +13,9 @@ from tasks import losses
 from tasks.checkpoint import Checkpoint, Training, digest
 from tasks.errors import ContractBroken
 from tasks.params import Train, keyed_seed
+from tasks.ranks import ALONE, Ranks
 from tasks.standard import prior_of, statistics_of
+from tasks.steady import full, reduced
 from tasks.tables import labelled
 from tasks.targets import Output, Target
 from tasks.train.ahead import fit_ahead
@@ -41,6 +43,7 @@ class Task:
         train: the knobs.
         seed: of the run; what is drawn is keyed by purpose and name.
         device: where it is computed.
+        ranks: who fit it together.
     """
 
     outputs: Mapping[str, Output]
@@ -48,6 +51,7 @@ class Task:
     train: Train
     seed: int
     device: str
+    ranks: Ranks = ALONE
 
 
 def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Task, answers: Answers | None = None) -> Neural:
@@ -142,7 +146,8 @@ def _descend(
     optimiser = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
     order = torch.Generator().manual_seed(keyed_seed(task.seed, "order", name))
     training = Training(network, optimiser, order)
-    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, coral, task))
+    task.ranks.align(network)
+    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, coral, task), task.ranks)
     reached = Reached(_copied(network))
     if resumed := checkpoint.resume(knobs.epochs):
         facts, kept = resumed
@@ -209,19 +214,31 @@ def _epoch(
     batches = torch.split(train.there[balance.order(len(train.there), training.order)], task.train.batch)
     for index in batches:
         whole = train.take(index)
-        answer = partial(_answer, network, whole)
-        alone, held = pace.measure(answer, criterion, whole.mask, whole.labels)
+        with reduced(task.train.precision, task.device):
+            alone, held = pace.measure(partial(_answer, network, whole), criterion, whole.mask, whole.labels)
         batch = whole.dropping(task.train.modality_dropout, training.order, held)
-        loss = criterion(answer(batch.mask), batch.labels)
-        if network.align is not None:
-            loss = loss + task.train.align * network.apart(whole.tokens, whole.mask)
+        loss = _loss(network, batch, balance, task)
         apart = coral.penalty(partial(_fused, network), task.train.batch, training.order) if coral else 0.0
+        if network.align is not None:
+            apart = apart + task.train.align * network.apart(whole.tokens, whole.mask)
         training.optimiser.zero_grad()
         (loss + alone + apart).backward()  # type: ignore[no-untyped-call]
+        task.ranks.add_up(network)
         with slowed(network, held, training.order):
             training.optimiser.step()
         total += loss.item()
-    return total / len(batches), len(batches)
+    return task.ranks.total(total) / len(batches), len(batches)
+
+
+def _loss(network: Network, batch: Rows, balance: Balance, task: Task) -> Tensor:
+    """This rank's share of the loss of a batch; the mean is over all ranks' rows."""
+    with task.ranks.part(len(batch.there)) as part, reduced(task.train.precision, task.device):
+        ours = batch.cut(part)
+        raw = _answer(network, ours, ours.mask)
+    sums = _losses(raw, ours.labels, task.targets, balance.weights)
+    if task.ranks.count > 1:
+        sums = {t: (part.counted(loss), losses.there(batch.labels[t]).sum()) for t, (loss, _) in sums.items()}
+    return _weighted(sums, task.targets)
 
 
 def _answer(network: Network, batch: Rows, mask: Modal) -> Modal:
@@ -242,7 +259,7 @@ def _criterion(raw: Modal, labels: Modal, targets: Mapping[str, Target], weights
 
 def _losses(raw: Modal, labels: Modal, targets: Mapping[str, Target], weights: Modal) -> dict[str, tuple[Tensor, Tensor]]:
     """Per target the sum of its loss over the labelled, and their number."""
-    return {t: losses.total(targets[t], raw[t], truth, weights.get(t)) for t, truth in labels.items()}
+    return {t: losses.total(targets[t], full(raw[t]), truth, weights.get(t)) for t, truth in labels.items()}
 
 
 def _weighted(sums: Mapping[str, tuple[Tensor, Tensor]], targets: Mapping[str, Target]) -> Tensor:
@@ -257,10 +274,12 @@ def _loss_on(network: Network, rows: Rows, balance: Balance, task: Task) -> floa
     sums = {target: (nothing.clone(), nothing.clone()) for target in rows.labels}
     with torch.inference_mode():
         for index in torch.split(rows.there, ROWS):
-            batch = rows.take(index)
+            with task.ranks.part(len(index)) as part:
+                batch = rows.take(index[part.begin : part.end])
             raw = network(batch.tokens, batch.mask, batch.time)
             raw |= {t: raw[t] + shift for t, shift in balance.shift.items()}
             for target, (loss, count) in _losses(raw, batch.labels, task.targets, {}).items():
-                sums[target][0].add_(loss)
-                sums[target][1].add_(count)
-        return float(_weighted(sums, task.targets))
+                sums[target][0].add_(part.counted(loss))
+                sums[target][1].add_(part.counted(count))
+        whole = {t: (task.ranks.added(loss), task.ranks.added(count)) for t, (loss, count) in sums.items()}
+        return task.ranks.agreed(float(_weighted(whole, task.targets)))

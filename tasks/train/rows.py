@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tasks.losses import there
+from tasks.ranks import Part
 from tasks.standard import Statistics, standardised
 from tasks.train.inputs import Inputs
 from tasks.train.network import Modal
@@ -49,6 +50,13 @@ class Rows:
             {name: x[index] for name, x in part.items()} for part in (self.tokens, self.mask, self.time, self.labels)
         )
         return Rows(tokens, mask, time, labels, torch.arange(len(index)))
+
+    def cut(self, part: Part) -> "Rows":
+        """One rank's part of these samples, as they lie."""
+        if part.ranks.count == 1:
+            return self
+        tokens, mask, time, labels = (part.cut(of) for of in (self.tokens, self.mask, self.time, self.labels))
+        return Rows(tokens, mask, time, labels, torch.arange(part.end - part.begin))
 
     def dropping(self, share: float, generator: torch.Generator, held: Mapping[str, float] | None = None) -> "Rows":
         """Hide each present modality with probability `share`, but never all of a sample's; one that is held back more often.

@@ -20,6 +20,7 @@ from tasks.pretrain.objectives.batch import Head, hidden
 from tasks.pretrain.objectives.contrastive import nt_xent
 from tasks.pretrain.objectives.masked import PREDICTED, cells, counts
 from tasks.pretrain.objectives.supervised import Supervised
+from tasks.ranks import ALONE
 from tasks.steady import steady
 from tasks.tables import UNLABELLED
 from tasks.targets import read_target
@@ -152,7 +153,8 @@ def test_nt_xent_against_its_formula():
     near = np.exp(vectors @ vectors.T / 0.3)
     pairs = [(i, (i + 4) % 8) for i in range(8)]
     wanted = np.mean([-np.log(near[i, j] / sum(near[i, k] for k in range(8) if k != i)) for i, j in pairs])
-    assert nt_xent(torch.from_numpy(vectors), 0.3).item() == pytest.approx(wanted)
+    with ALONE.part(8) as part:
+        assert nt_xent(torch.from_numpy(vectors), 0.3, part).item() == pytest.approx(wanted)
 
 
 def test_features_without_labels_show_an_interaction_that_supervised_ones_do_not():
@@ -175,5 +177,6 @@ def test_a_target_may_be_called_as_a_module_calls_its_own(name):
     head = Head(read_target(name, {}), 2)
     objective = Supervised(image, {}, {name: head}, Pretrain(width=4))
     seen = {"mask": torch.ones(3, 1, dtype=torch.bool)}
-    loss = objective(lambda seen: torch.ones(3, 1, 4), seen, {name: torch.tensor([0, 1, UNLABELLED])})
+    with ALONE.part(3) as part:
+        loss = objective(lambda seen: torch.ones(3, 1, 4), seen, {name: torch.tensor([0, 1, UNLABELLED])}, part)
     assert torch.isfinite(loss)

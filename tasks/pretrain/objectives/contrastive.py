@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from tasks.params import Pretrain
 from tasks.pretrain.objectives.batch import Batch, Head, hidden, pooled
+from tasks.ranks import Part
 
 LOST = 0.25  # share of a view that is hidden, beside what the kind's `augment` does
 
@@ -32,20 +33,22 @@ class Contrastive(nn.Module):
         views = [hidden(self.vary(inputs, generator), LOST, self.nothing, generator) for _ in range(2)]
         return {key: torch.cat([view[key] for view in views]) for key in inputs}, {}
 
-    def forward(self, network: nn.Module, seen: Batch, truth: Batch) -> Tensor:
+    def forward(self, network: nn.Module, seen: Batch, truth: Batch, part: Part) -> Tensor:
         """The loss of a batch."""
         vectors = functional.normalize(self.project(pooled(network(seen), seen["mask"])), dim=1)
-        return nt_xent(vectors, self.temperature)
+        return nt_xent(vectors, self.temperature, part)
 
 
-def nt_xent(vectors: Tensor, temperature: float) -> Tensor:
+def nt_xent(vectors: Tensor, temperature: float, part: Part) -> Tensor:
     """Mean over all views of the cross-entropy of finding the partner among the others.
 
     Args:
-        vectors: float32 [2 b, d] of length 1; i and i + b are views of one sample.
+        vectors: float32 [k, d] of length 1, the part's rows of [2 b, d], where i and i + b are views of one sample.
         temperature: what their products are divided by.
+        part: which rows they are; the others are gathered from all ranks.
     """
-    count = len(vectors)
-    itself = torch.eye(count, dtype=torch.bool, device=vectors.device)
-    near = (vectors @ vectors.T / temperature).masked_fill(itself, -torch.inf)
-    return functional.cross_entropy(near, torch.arange(count, device=vectors.device).roll(count // 2))
+    count, ours = part.total, slice(part.begin, part.end)
+    itself = torch.eye(count, dtype=torch.bool, device=vectors.device)[ours]
+    near = (vectors @ part.gathered(vectors).T / temperature).masked_fill(itself, -torch.inf)
+    partners = torch.arange(count, device=vectors.device).roll(count // 2)[ours]
+    return functional.cross_entropy(near, partners, reduction="sum") / count

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from tasks.params import Pretrain
 from tasks.pretrain.objectives.batch import Batch, Head, content, hidden, pooled
+from tasks.ranks import Part
 
 PREDICTED = 1024  # numbers at most that stand for an array: a larger one is predicted more coarsely
 HIDDEN = 256
@@ -44,23 +45,23 @@ class Masked(nn.Module):
         whole = self.vary(inputs, generator)
         return hidden(whole, self.share, self.nothing, generator), self._truth(content(whole))
 
-    def forward(self, network: nn.Module, seen: Batch, truth: Batch) -> Tensor:
+    def forward(self, network: nn.Module, seen: Batch, truth: Batch, part: Part) -> Tensor:
         """The loss of a batch."""
         tokens = torch.where(seen["mask"].unsqueeze(-1), network(seen), 0)
         told = self.of_mean(pooled(tokens, seen["mask"])), self.of_tokens(tokens.flatten(1))
-        return (self._loss(told[0], truth) + self._loss(told[1], truth)) / 2
+        return (self._loss(told[0], truth, part.total) + self._loss(told[1], truth, part.total)) / 2
 
     def _truth(self, arrays: Batch) -> Batch:
         return {key: counts(v, self.nothing, self.known[key]) if key in self.known else cells(v) for key, v in arrays.items()}
 
-    def _loss(self, told: Tensor, truth: Batch) -> Tensor:
-        """Summed over the arrays."""
+    def _loss(self, told: Tensor, truth: Batch, rows: int) -> Tensor:
+        """Summed over the arrays, mean over so many rows."""
         total = told.sum() * 0
         for part, (key, wanted) in zip(torch.split(told, list(self.sizes.values()), dim=1), truth.items(), strict=True):
             if key in self.known:
-                total = total + functional.cross_entropy(part, wanted)
+                total = total + functional.cross_entropy(part, wanted, reduction="sum") / rows
             else:
-                total = total + functional.smooth_l1_loss(part, wanted)
+                total = total + functional.smooth_l1_loss(part, wanted, reduction="sum") / (rows * part.shape[1])
         return total
 
 
@@ -72,7 +73,7 @@ def cells(values: Tensor) -> Tensor:
         sizes[largest] = -(-sizes[largest] // 2)
     for dim, (places, size) in enumerate(zip(values.shape[1:], sizes, strict=True), start=1):
         cell = torch.arange(places) * size // places
-        share = functional.one_hot(cell, size).float()  # [places, size]
+        share = functional.one_hot(cell, size).to(values.dtype)  # [places, size]
         values = (values.movedim(dim, -1) @ (share / share.sum(0))).movedim(-1, dim)
     return values.flatten(1)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tasks import losses
 from tasks.params import Pretrain
 from tasks.pretrain.objectives.batch import Batch, Head, pooled
+from tasks.ranks import Part
 
 
 class Supervised(nn.Module):
@@ -25,14 +26,14 @@ class Supervised(nn.Module):
         """Varied inputs, and per target what tasks/losses.py takes."""
         return self.vary(inputs, generator), targets
 
-    def forward(self, network: nn.Module, seen: Batch, truth: Batch) -> Tensor:
+    def forward(self, network: nn.Module, seen: Batch, truth: Batch, part: Part) -> Tensor:
         """The loss of a batch."""
         vectors = pooled(network(seen), seen["mask"])
         whole = vectors.sum() * 0  # a batch without a label has a gradient too: none
         for target, wanted in truth.items():
             asked = self.asked[target].target
             loss, count = losses.total(asked, self.heads[_slot(target)](vectors), wanted)
-            whole = whole + asked.weight * loss / count.clamp(min=1)
+            whole = whole + asked.weight * loss / part.added(count).clamp(min=1)
         return whole
 
 

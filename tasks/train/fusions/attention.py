@@ -63,7 +63,7 @@ class Attention(nn.Module):
 
     def _marked(self, modality: str, tokens: Tensor, time: Tensor) -> Tensor:
         steps, width = tokens.shape[1:]
-        position = torch.arange(steps, device=tokens.device, dtype=tokens.dtype).expand(time.shape)
+        position = torch.arange(steps, device=tokens.device, dtype=time.dtype).expand(time.shape)
         waves = torch.cat([_waves(position, width, 6.283, LONGEST_STEPS), _waves(time, width, SHORTEST_S, LONGEST_S)], -1)
         marked: Tensor = tokens + self.kind[slot(modality)] + self.place(waves)
         return marked
