@@ -152,6 +152,7 @@ class Train:
     domains: Literal["none", "normalise", "coral"] = "none"  # coral normalises too; see domains.py and coral.py in tasks/train/
     coral: float = 10000.0  # weight of its penalty, which is small: it is divided by 4 width²
     alone: Mapping[str, float] = field(default_factory=dict)  # modality -> weight of the loss of what is answered from it alone
+    finetune: tuple[str, ...] = ()  # fusions that are fitted end to end too, the encoders with them; dvc.yaml needs the key
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,11 @@ def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
     params: Params = build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_ranges(params)
     _check_pace(params.train, bodies)
+    if modality is None and params.train.finetune and all(chosen.encoder for chosen in modalities.values()):
+        raise WrongValue(
+            "params.yaml: train.finetune fits encoders with the head, but every modality's is from elsewhere, which stay as"
+            " they are: leave it []"
+        )
     return dataclasses.replace(params, gate=_judging(params, plain.get("gate") or {}))
 
 
@@ -380,11 +386,12 @@ def _check_window(split: Split) -> None:
 
 
 def _check_names(params: Params) -> None:
-    for name in params.fusions:
-        if name not in FUSIONS:
-            raise UnknownName("fusion in params.yaml:", name, FUSIONS)
-    if len(set(params.fusions)) != len(params.fusions):
-        raise WrongValue(f"params.yaml: fusions names one twice: {', '.join(params.fusions)}")
+    for where, names in {"fusions": params.fusions, "train.finetune": params.train.finetune}.items():
+        for name in names:
+            if name not in FUSIONS:
+                raise UnknownName("fusion in params.yaml:", name, FUSIONS)
+        if len(set(names)) != len(names):
+            raise WrongValue(f"params.yaml: {where} names one twice: {', '.join(names)}")
     if params.train.balance != "none" and all(target.type != "classification" for target in params.targets.values()):
         raise WrongValue("params.yaml: train.balance is for classes, and no target is a classification: leave it none")
     both = set(params.modalities) & set(params.targets)
