@@ -131,7 +131,7 @@ class Pretrain:
 
 @dataclass(frozen=True)
 class Train:
-    """How a fused head is fitted on frozen features."""
+    """How a fused head is fitted, on frozen features or together with its encoders."""
 
     epochs: int = 40
     patience: int = 6

@@ -23,8 +23,10 @@ class Encoders(nn.Module):
         super().__init__()
         self.vary: dict[str, Vary] = {m: one.how.augment for m, one in sorted(encoders.items())}
         self.widths = {m: one.card.width for m, one in encoders.items()}
-        networks = {slot(m): one.network for m, one in sorted(encoders.items())}
-        self.networks = nn.ModuleDict(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.networks = nn.ModuleDict({slot(m): one.network for m, one in sorted(encoders.items())})
+        for parameter in self.networks.parameters():
+            if parameter.ndim == 4:  # as convolutions of pictures run fastest
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, inputs: Modal, mask: Modal, time: Modal) -> Modal:
         """Tokens float32 [b, t, width] per modality.

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -20,14 +21,18 @@ from tasks.features import read_features
 from tasks.files import folder_digest, read_json
 from tasks.finetune.__main__ import finetune
 from tasks.finetune.encoders import Encoders
-from tasks.params import check, load
+from tasks.finetune.raw import prepared
+from tasks.params import KINDS, check, load
 from tasks.paths import ANCHOR, BUNDLE, CANDIDATES, CHAMPION, CHECKPOINTS, ENCODERS, FEATURES, REPORTS
+from tasks.pretrain.__main__ import pretrain
 from tasks.run.graph import stages
 from tasks.select.__main__ import select
 from tasks.select.assemble import assemble
 from tasks.tables import read_answer
 from tasks.targets import Output
 from tasks.train.__main__ import train
+from tests.extract.raw import rows, write_raw
+from tests.extract.raw import write_params as write_one
 from tests.finetune.night import PARAMS, SIDES, encoded, land, write_params
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -184,6 +189,25 @@ def test_what_stands_where_a_modality_is_missing_changes_nothing(night, training
     assert not found["left"][~there].any()
     assert found["right"] is inputs["right"]
     assert all(tensor.isfinite().all() for tensor in encoders.state_dict().values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_encoder_is_fitted_from_what_it_prepares(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_one(kind, epochs=1)
+    write_raw(made := rows(kind, 12))
+    pretrain("thing")
+    encoder, chosen = load_encoder(ENCODERS / "thing"), load().modalities["thing"]
+    samples = pa.table(
+        {"batch": ["night-00000000"] * 12, "sample_id": [row["sample_id"] for row in made], "has_thing": [True] * 12}
+    )
+    features = encoder.encode([row["data"] for row in made])
+    inputs, encoders = prepared(chosen, encoder, samples, 1), Encoders({"thing": encoder}).eval()
+    mask, time = ({"thing": torch.from_numpy(values)} for values in (features.mask, features.time))
+    found = encoders(inputs, mask, time)["thing"]
+    torch.testing.assert_close(found[mask["thing"]], torch.from_numpy(features.tokens)[mask["thing"]], rtol=1e-4, atol=1e-5)
+    encoders.train()(inputs, mask, time)["thing"].square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in encoders.parameters())
 
 
 def test_a_batch_in_which_one_sample_or_none_has_a_modality_teaches_too(night):
