@@ -27,9 +27,10 @@ from tasks.train.rows import Rows
 def finetune(fusion: str) -> None:
     """Write data/5_models/candidates/finetune-<fusion>/: a candidate with its own encoders.
 
-    It starts from the encoders of `pretrain`; losses and knobs are those of `train`, and early stopping waits until something
-    was learned. Encoders from elsewhere stay as they are. encoders/<m>/ holds what was fitted, features/<m>/ what it makes of
-    validation and test samples: nothing is fitted on the latter.
+    It starts from the encoders of `pretrain`; losses and knobs are those of `train` but for `align`, `missing` and `domains`,
+    which are about features that stay as they are. Early stopping waits until something was learned. Encoders from elsewhere
+    stay as they are. encoders/<m>/ holds what was fitted, features/<m>/ what it makes of validation and test samples: nothing
+    is fitted on the latter.
 
     Raises:
         UnknownName: no such fusion.
