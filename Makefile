@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory bench-select scale lock secrets clean
+.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory bench-train bench-select scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -75,6 +75,9 @@ bench-memory: $(STAMP) ## peak memory of stages at 20,000 and 100,000 samples; d
 
 bench-overhead: $(STAMP) ## what Airflow and DVC cost over the stages' bare commands
 	@$(BIN)/python -m tests.bench.overhead
+
+bench-train: $(STAMP) ## end to end beside the usual research loop, and ten nights beside retraining each night (some five minutes)
+	@$(BIN)/python -m tests.bench.train
 
 scale: $(STAMP) ## what 10^6 to 10^10 samples would cost, from measured unit costs (docs/scale.md)
 	@$(BIN)/python -m tests.bench.scale

@@ -8,6 +8,7 @@
     pretrain   reference -> data/5_models/encoders          fit one encoder per modality                        (stage)
     extract    data/1_raw -> data/4_features                token features from the frozen encoders             (stage)
     train      data/4_features -> data/5_models/candidates  fit every fusion and the plain candidates           (stage)
+    finetune   data/1_raw -> data/5_models/candidates       fit fusions end to end, encoders too, if asked for  (stage)
     select     the simplest candidate that is as good as the best -> data/5_models/bundle                       (stage)
     evaluate   scores with intervals on the test set -> data/6_reports                                          (stage)
     champion   the reigning model on the same samples                                                           (stage)

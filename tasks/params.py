@@ -135,7 +135,7 @@ class Pretrain:
 
 @dataclass(frozen=True)
 class Train:
-    """How a fused head is fitted on frozen features."""
+    """How a fused head is fitted, on frozen features or together with its encoders."""
 
     epochs: int = 40
     patience: int = 6
@@ -158,6 +158,7 @@ class Train:
     alone: Mapping[str, float] = field(default_factory=dict)  # modality -> weight of the loss of what is answered from it alone
     processes: int = 1  # as pretrain.processes
     precision: Literal["fp32", "bf16"] = "fp32"  # as pretrain.precision
+    finetune: tuple[str, ...] = ()  # fusions that are fitted end to end too, the encoders with them; dvc.yaml needs the key
 
 
 @dataclass(frozen=True)
@@ -281,6 +282,11 @@ def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
     params: Params = build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_ranges(params)
     _check_pace(params.train, bodies)
+    if modality is None and params.train.finetune and all(chosen.encoder for chosen in modalities.values()):
+        raise WrongValue(
+            "params.yaml: train.finetune fits encoders with the head, but every modality's is from elsewhere, which stay as"
+            " they are: leave it []"
+        )
     return dataclasses.replace(params, gate=_judging(params, plain.get("gate") or {}))
 
 
@@ -398,8 +404,13 @@ def _check_processes(params: Params) -> None:
 def _check_precision(params: Params) -> None:
     """Torch 2.13's 3-D convolutions of few places have wrong gradients in bfloat16 on a CPU, some of them NaN."""
     volumes = [name for name, modality in params.modalities.items() if modality.kind == "volume"]
-    if volumes and params.device == "cpu" and params.pretrain.precision == "bf16":
-        raise WrongValue(f"params.yaml: pretrain.precision bf16 needs a GPU where there are volumes ({', '.join(volumes)})")
+    asked = {
+        "pretrain.precision": params.pretrain.precision,
+        "train.precision": params.train.precision if params.train.finetune else "fp32",
+    }
+    for where, precision in asked.items():
+        if volumes and params.device == "cpu" and precision == "bf16":
+            raise WrongValue(f"params.yaml: {where} bf16 needs a GPU where volumes' encoders are fitted ({', '.join(volumes)})")
 
 
 def _check_window(split: Split) -> None:
@@ -410,11 +421,12 @@ def _check_window(split: Split) -> None:
 
 
 def _check_names(params: Params) -> None:
-    for name in params.fusions:
-        if name not in FUSIONS:
-            raise UnknownName("fusion in params.yaml:", name, FUSIONS)
-    if len(set(params.fusions)) != len(params.fusions):
-        raise WrongValue(f"params.yaml: fusions names one twice: {', '.join(params.fusions)}")
+    for where, names in {"fusions": params.fusions, "train.finetune": params.train.finetune}.items():
+        for name in names:
+            if name not in FUSIONS:
+                raise UnknownName("fusion in params.yaml:", name, FUSIONS)
+        if len(set(names)) != len(names):
+            raise WrongValue(f"params.yaml: {where} names one twice: {', '.join(names)}")
     if params.train.balance != "none" and all(target.type != "classification" for target in params.targets.values()):
         raise WrongValue("params.yaml: train.balance is for classes, and no target is a classification: leave it none")
     both = set(params.modalities) & set(params.targets)

@@ -9,7 +9,8 @@ data/2_profiles/<m>/            a <partition>.parquet per raw partition, a row p
 data/3_manifest/                samples.parquet (accepted), quarantine.parquet, manifest.json, validation.json
 data/4_features/<m>/            a <partition>.safetensors per raw partition; its metadata: raw (md5), sample_id
 data/5_models/encoders/<m>/     weights.safetensors, encoder.json
-data/5_models/candidates/<c>/   weights.safetensors, candidate.json, scores.parquet (validation samples)
+data/5_models/candidates/<c>/   weights.safetensors, candidate.json, scores.parquet (validation samples); of finetune-<fusion>
+                                also encoders/<m>/, and features/<m>/ of validation and test samples by these
 data/5_models/bundle/           see tasks/bundle.py
 data/6_reports/                 JSON, Parquet and pictures
 """
@@ -34,7 +35,19 @@ MEMO = Path(".memo")  # results of raw partitions, and checkpoints, that a runne
 CHECKPOINTS = MEMO / "checkpoint"
 
 
-def candidate_folders(modalities: Iterable[str], fusions: Iterable[str]) -> dict[str, Path]:
-    """Name -> folder of every candidate of a night: those that are always there, then the fusions of params.yaml."""
+def candidate_folders(modalities: Iterable[str], fusions: Iterable[str], finetune: Iterable[str]) -> dict[str, Path]:
+    """Name -> folder of every candidate of a night: those that are always there, then what params.yaml names.
+
+    Args:
+        modalities: names.
+        fusions: those that are fitted on frozen features.
+        finetune: those that are fitted end to end.
+    """
     plain = [*(f"alone-{m}" for m in modalities), "late", "logistic"]
-    return {name: CANDIDATES / "plain" / name for name in plain} | {name: CANDIDATES / name for name in fusions}
+    fused = [*fusions, *map(finetuned, finetune)]
+    return {name: CANDIDATES / "plain" / name for name in plain} | {name: CANDIDATES / name for name in fused}
+
+
+def finetuned(fusion: str) -> str:
+    """The name of the candidate that is a fusion fitted end to end."""
+    return f"finetune-{fusion}"

@@ -26,6 +26,7 @@ AGAIN = 75  # it may, once there is room (sysexits.h: a temporary failure)
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|bad_alloc|can't start new thread|Cannot allocate memory", re.I)
 # What a stage's memory follows.
 KNOBS = {
+    "finetune": "train.batch or split.window_batches",
     "train": "train.batch",
     "pretrain": "pretrain.batch or ingest.partition_rows",
     "extract": "ingest.partition_rows or ingest.partition_mb",

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,11 +14,17 @@ import yaml
 from dvc.repo import Repo
 
 # Networks live in extract, which is why pretrain comes after it here.
-ORDER = ("profile", "validate", "extract", "pretrain", "train", "select", "evaluate", "champion", "gate")
+ORDER = ("profile", "validate", "extract", "pretrain", "train", "finetune", "select", "evaluate", "champion", "gate")
 
 
 def resolved() -> dict[str, Any]:
-    with Repo() as repo:
+    """The stages as they are when a fusion is fitted end to end too: there is one more."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["train"]["finetune"] = ["concat"]
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy("dvc.yaml", folder)
+        Path(folder, "params.yaml").write_text(yaml.safe_dump(params))
+        repo = Repo.init(folder, no_scm=True)
         return {
             stage.name: {
                 "cmd": stage.cmd,

@@ -64,7 +64,7 @@ def test_the_gradient_of_an_encoder_is_nearly_that_of_float32(kind):
 def test_volumes_are_refused_where_torch_computes_them_wrongly(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_params("volume", precision="bf16")
-    with pytest.raises(WrongValue, match=r"pretrain.precision bf16 needs a GPU where there are volumes \(thing\)"):
+    with pytest.raises(WrongValue, match=r"pretrain.precision bf16 needs a GPU where volumes. encoders are fitted \(thing\)"):
         load()
     Path("params.yaml").write_text(json.dumps(json.loads(Path("params.yaml").read_text()) | {"device": "cuda"}))
     assert load().pretrain.precision == "bf16"

@@ -18,7 +18,7 @@ from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import new_folder, read_json, write_json
 from tasks.measures import constant
 from tasks.params import Params, load
-from tasks.paths import REPORTS, candidate_folders
+from tasks.paths import REPORTS, candidate_folders, finetuned
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, labelled, truth, write_parquet
@@ -47,7 +47,7 @@ def evaluate() -> None:
     if not labelled(test.labels(target)).any():
         raise ContractBroken(f"no sample of split test is labelled in {target}: raise split.test in params.yaml")
     with steady(params.threads):
-        answers, parameters = predicted(test, candidate_folders(params.modalities, params.fusions))
+        answers, parameters = predicted(test, candidate_folders(params.modalities, params.fusions, params.train.finetune))
     sure = Sureness(params.evaluate.bootstrap, params.evaluate.confidence, params.seed)
     complete = np.logical_and.reduce([present(body) for body in test.features.values()])
     judged = {name: judged_of(name, output, test, answers, parameters) for name, output in outputs.items()}
@@ -58,7 +58,7 @@ def evaluate() -> None:
         with steady(params.threads):
             scores["alike"] = alike(deciding, test.features, np.flatnonzero(known), sure)
         scores["interaction"] = joined(deciding.where(complete[known]), choice, params, sure)
-        if fill := mapped(candidate_folders(params.modalities, params.fusions)):
+        if fill := mapped(candidate_folders(params.modalities, params.fusions, ())):
             with steady(params.threads):
                 scores["missing"] = {
                     name: filled(candidate, test, judged[target], params, sure) for name, candidate in fill.items()
@@ -125,17 +125,18 @@ def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Answers
     answers, parameters = {}, {}
     for name, folder in folders.items():
         candidate = load_candidate(folder)
-        features = Domains.load(folder, candidate.card).normalised(test.features, test.domain)
+        features = Domains.load(folder, candidate.card).normalised(test.by_own_encoders(folder).features, test.domain)
         answers[name], parameters[name] = candidate.predict(features), candidate.card.parameters
     return answers, parameters
 
 
 def joined(cases: Judged, choice: Mapping[str, Any], params: Params, sure: Sureness) -> dict[str, Any] | None:
-    """What fusing makes of these complete cases (see `interaction`), and the objective that the encoders were fitted to."""
-    joint = {name: choice["candidates"][name]["score"] for name in params.fusions}
+    """What fusing makes of these complete cases (see `interaction`), and how the encoders were fitted."""
+    end_to_end = [finetuned(fusion) for fusion in params.train.finetune]
+    joint = {name: choice["candidates"][name]["score"] for name in (*params.fusions, *end_to_end)}
     blind = constant(truth(read_samples_of(["train"])[choice["target"]]))
     found = interaction(cases, joint, blind, choice["metric"], sure)
-    return found and {**found, "objective": params.pretrain.objective}
+    return found and {**found, "objective": params.pretrain.objective, "end_to_end": end_to_end}
 
 
 def predictions(test: Inputs, answer: Answers, complete: npt.NDArray[np.bool_]) -> pa.Table:

@@ -53,6 +53,7 @@ def stages(root: Path, kept: Path | None = None) -> list[Stage]:
 
     Raises:
         UnknownName: `meta.airflow` has a key that is no scheduling need.
+        Refused: dvc.yaml is made of a key that params.yaml lacks.
     """
     place = kept / f"{_content(root)}.json" if kept else None
     if place and place.is_file():
@@ -96,11 +97,18 @@ def _content(root: Path) -> str:
 
 
 def _resolve(root: Path) -> list[Stage]:
+    from dvc.parsing import ResolveError
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
     with Repo(str(root)) as repo:
-        graph = repo.index.graph
+        try:
+            graph = repo.index.graph
+        except ResolveError as error:
+            raise Refused(
+                f"{error}: params.yaml must hold each key that dvc.yaml is made of, such as `fusions: [concat]` and"
+                " `train: {finetune: []}` (no encoder is fitted end to end)"
+            ) from error
         return [
             Stage(
                 stage.name,

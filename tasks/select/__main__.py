@@ -57,7 +57,7 @@ def fitted_folders(params: Params) -> dict[str, Path]:
     Raises:
         NoData: a fusion of params.yaml or a plain candidate has not been fitted.
     """
-    folders = candidate_folders(params.modalities, params.fusions)
+    folders = candidate_folders(params.modalities, params.fusions, params.train.finetune)
     absent = [name for name, folder in folders.items() if not (folder / "candidate.json").is_file()]
     if absent:
         raise NoData(f"{CANDIDATES} has no candidate {', '.join(absent)}: `dvc pull`, or `dvc repro` its train stage")

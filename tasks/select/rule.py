@@ -10,9 +10,9 @@ from tasks.tally import Tally
 RULE = (
     "the simplest candidate whose score on validation data is within one clustered standard error, of the paired difference,"
     " of the best one's, no more than half of gate.margin behind it, and below no simpler one's; simple to complex: one"
-    " modality alone, late averaging, logistic regression, fusions by parameters"
+    " modality alone, late averaging, logistic regression, fusions by parameters, those that were fitted end to end"
 )
-ORDER = ("alone", "late", "logistic", "fusion")
+ORDER = ("alone", "late", "logistic", "fusion", "finetune")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Candidate(Protocol):
 
 LOADERS: dict[str, Callable[[Path], Candidate]] = {
     "alone": Neural.load,
+    "finetune": Neural.load,
     "fusion": Neural.load,
     "late": Late.load,
     "logistic": Logistic.load,

@@ -18,7 +18,7 @@ from tasks.params import NAME
 from tasks.targets import METRICS, Output, outputs
 
 CARD, WEIGHTS = "candidate.json", "weights.safetensors"
-KINDS = ("alone", "late", "logistic", "fusion")  # from simple to complex
+KINDS = ("alone", "late", "logistic", "fusion", "finetune")  # from simple to complex
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Fit one network: AdamW, modality dropout, early stopping on validation loss, the best epoch kept."""
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.targets import Output, Target
 from tasks.train.ahead import fit_ahead
 from tasks.train.balance import Balance
 from tasks.train.card import Card, described
+from tasks.train.constant import constant_loss
 from tasks.train.coral import Coral
 from tasks.train.distil import blended
 from tasks.train.inputs import Inputs
@@ -30,6 +31,8 @@ from tasks.train.pace import Pace, slowed
 from tasks.train.rows import Rows
 
 SHOWN_EVERY = 5  # epochs
+EARNED = 0.95  # of a constant answer's loss: end to end it can take long until an interaction is seen at all
+InFront = Callable[[Network, Rows, Rows], tuple[Rows, Rows]]
 KNOB = {"train": "lower split.val and split.test", "val": "raise split.val"}  # when a split lacks samples
 
 
@@ -44,6 +47,7 @@ class Task:
         seed: of the run; what is drawn is keyed by purpose and name.
         device: where it is computed.
         ranks: who fit it together.
+        earned: early stopping counts epochs once the validation loss was below this.
     """
 
     outputs: Mapping[str, Output]
@@ -52,19 +56,31 @@ class Task:
     seed: int
     device: str
     ranks: Ranks = ALONE
+    earned: float = math.inf
 
 
-def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Task, answers: Answers | None = None) -> Neural:
+def fit(
+    name: str,
+    kind: str,
+    fusion: str,
+    train: Inputs,
+    val: Inputs,
+    task: Task,
+    answers: Answers | None = None,
+    in_front: InFront | None = None,
+) -> Neural:
     """Fit one candidate.
 
     Args:
         name: of the candidate; its random numbers are keyed by it.
-        kind: `fusion` or `alone`.
+        kind: `fusion`, `finetune` or `alone`.
         fusion: a name in `FUSIONS`.
         train: what it is fitted on; features of the modalities that it may use.
         val: what tells the best epoch; same modalities.
         task: what all candidates share.
         answers: a teacher's, row by row of `train` (see tasks/train/distil.py); None: labels alone teach.
+        in_front: puts encoders in front of the network, to be fitted with it, and gives both splits' rows as these take them;
+            None: what the features are stays as it is.
 
     Raises:
         ContractBroken: a split has no labelled sample of a target, or the loss is no longer finite.
@@ -91,6 +107,9 @@ def fit(name: str, kind: str, fusion: str, train: Inputs, val: Inputs, task: Tas
     one_of = {t: train.labels(t)[rows.there.cpu().numpy()] for t in prior if not task.outputs[t].is_set}
     balance = Balance.of(knobs.balance, one_of, prior, task.device)
     coral = Coral.of(train, knobs.coral, task.device) if knobs.domains == "coral" else None
+    if in_front:
+        rows, held = in_front(network, rows, held)
+        task = replace(task, earned=EARNED * constant_loss(held, prior, task.targets))
     steps, curve = _descend(name, network, rows, held, balance, coral, task)
     network.shift(balance.shift)
     settings: dict[str, Any] = {
@@ -185,7 +204,7 @@ def _advance(
             f"{name}: the loss is {train_loss} in epoch {reached.epoch}: lower train.learning_rate in params.yaml"
         )
     reached.curve.append({"epoch": reached.epoch, "train_loss": round(train_loss, 6), "val_loss": round(val_loss, 6)})
-    reached.since += 1
+    reached.since += reached.best < task.earned
     if val_loss < reached.best:
         reached.best, reached.since, reached.kept = val_loss, 0, _copied(network)
     if reached.epoch % SHOWN_EVERY == 0 or reached.since >= knobs.patience:

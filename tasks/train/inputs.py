@@ -57,6 +57,14 @@ class Inputs:
         beside = self.unlabelled and self.unlabelled.only(modality)
         return Inputs(self.samples, {modality: self.features[modality]}, beside)
 
+    def by_own_encoders(self, candidate: Path) -> "Inputs":
+        """The same samples with the features that a candidate's folder brings, where it has encoders of its own."""
+        own = candidate / "features"
+        return Inputs(
+            self.samples,
+            {m: aligned(m, self.samples, own) if (own / m).is_dir() else body for m, body in self.features.items()},
+        )
+
 
 def read_outputs(manifest: Path = MANIFEST) -> dict[str, Output]:
     """What is to be answered for each target, as the manifest fixed it."""

@@ -92,6 +92,7 @@ class Network(nn.Module):
         self.heads = nn.ModuleDict({slot(t): nn.Linear(width, sizes[t]) for t in self.targets})
         self.align = Align() if align else None
         self.filling = Filling(mapping, widths, width) if mapping else None
+        self.encoders: nn.Module | None = None  # while they are fitted too (tasks/finetune): makes tokens of what it is given
 
     def forward(self, tokens: Modal, mask: Modal, time: Modal) -> Modal:
         """Logits [b, classes] or a standardised value [b, 1] per target; see `fused` for the arguments."""
@@ -106,6 +107,8 @@ class Network(nn.Module):
             mask: bool [b, t] per modality.
             time: [b, t] per modality, s.
         """
+        if self.encoders is not None:
+            tokens = self.encoders(tokens, mask, time)
         tokens, mask, time, filled = self.filled(tokens, mask, time)
         projected = {m: self.adapters[slot(m)](tokens[m], mask[m]) for m in self.modalities}
         if self.filling is not None:

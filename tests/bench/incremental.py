@@ -40,7 +40,7 @@ PARAMS: dict[str, Any] = {
     },
     "fusions": ["concat"],
     "pretrain": {"epochs": 1},
-    "train": {"epochs": 3},
+    "train": {"epochs": 3, "finetune": []},
     "evaluate": {"bootstrap": 200},
 }
 ENCODER = "tasks/extract/image.py"

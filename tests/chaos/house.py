@@ -23,7 +23,7 @@ PARAMS: Mapping[str, object] = {
     "modalities": {"image": {"kind": "image"}, "text": {"kind": "text"}},
     "fusions": ["concat", "mean"],
     "pretrain": {"epochs": 2},
-    "train": {"epochs": 3},
+    "train": {"epochs": 3, "finetune": []},
     "evaluate": {"bootstrap": 200},
 }
 # Time-outs that fit nights of two minutes; those of the embedded mode fit real ones.

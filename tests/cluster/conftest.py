@@ -22,7 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = [line.removesuffix("=") for line in (ROOT / "docker/.env.example").read_text().splitlines() if line.endswith("=")]
 NIGHT_S = 1500  # on a machine that others use as well
 BATCH = "night-2"  # 360 samples
-SMALL = {"pretrain": {"epochs": 1}, "train": {"epochs": 2}, "evaluate": {"bootstrap": 100}, "fusions": ["concat"]}
+SMALL = {
+    "pretrain": {"epochs": 1},
+    "train": {"epochs": 2, "finetune": []},
+    "evaluate": {"bootstrap": 100},
+    "fusions": ["concat"],
+}
 # What a stage can see of its surroundings; on one machine, as root, it would see everything, which says nothing.
 SPY = (
     'test "$(id -u)" = 0 || python -m tests.run.spy .git .dvc ../../stages;'

@@ -41,11 +41,12 @@ def pair(one, other, cka, p=0.002):
     return {"pair": [one, other], "samples": 80, "cka": cka, "chance": 0.05, "p": p, "errors": 0.3, "errors_p": 0.004}
 
 
-def interaction(alone=0.3, joint=0.4, late=0.0, objective="supervised"):
+def interaction(alone=0.3, joint=0.4, late=0.0, objective="supervised", end_to_end=()):
     """What evaluate tells of leads over the prior and over late averaging, each with an interval of ± 0.05."""
     leads = {"over_late": late, "alone-image": alone, "mean": joint}
     leads = {name: {"value": lead, "low": lead - 0.05, "high": lead + 0.05} for name, lead in leads.items()}
-    return {"joint": "mean", "over_late": leads.pop("over_late"), "over_prior": leads, "objective": objective}
+    told = {"objective": objective, "end_to_end": list(end_to_end)}
+    return {"joint": "mean", "over_late": leads.pop("over_late"), "over_prior": leads, **told}
 
 
 class Night:
@@ -324,14 +325,16 @@ def test_encoders_that_show_the_same_are_warned_of(pairs, verdict, says):
         (
             interaction(alone=0.01, joint=0.3, late=0.3),
             "pass",
-            "no modality carries it alone; .*try pretrain.objective: masked",
+            "no modality carries it alone; .*try train.finetune: .gated., .*or pretrain.objective: masked",
         ),
         (
             interaction(alone=0.01, joint=0.02),
             "fail",
-            "nor mean is surely better than chance; .*try pretrain.objective: masked",
+            "nor mean is surely better than chance; .*try train.finetune: .gated., .*or pretrain.objective: masked",
         ),
-        (interaction(alone=0.01, joint=0.02, objective="masked"), "fail", "fitted without labels already"),
+        (interaction(alone=0.01, joint=0.02, objective="masked"), "fail", "fitted .*without labels, already"),
+        (interaction(alone=0.01, joint=0.02, end_to_end=["finetune-mean"]), "fail", "fitted together with the head, .*already"),
+        (interaction(alone=0.01, joint=0.3, late=0.3, end_to_end=["finetune-mean"]), "pass", "no modality carries it alone$"),
         (None, "not applicable", "no fusion, or too few complete cases"),
     ],
 )

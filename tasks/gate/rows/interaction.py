@@ -4,8 +4,11 @@ from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row, told
 
 RULE = "a modality alone or a fusion is surely better than a constant answer (complete cases)"
-ADVICE = "encoders fitted to such a label one by one see nothing of it: try pretrain.objective: masked, or contrastive"
-TRIED = "the encoders were fitted without labels already: look at the labels, or land more"
+ADVICE = (
+    "encoders fitted to such a label one by one see nothing of it: try train.finetune: [gated], which fits them together, or"
+    " pretrain.objective: masked, or contrastive"
+)
+TRIED = "the encoders were fitted together with the head, or without labels, already: look at the labels, or land more"
 
 
 def judge(evidence: Evidence) -> Row:
@@ -15,14 +18,13 @@ def judge(evidence: Evidence) -> Row:
         return told("interaction", False, RULE, "not applicable", "no fusion, or too few complete cases, to look for one")
     joint, lead = found["joint"], found["over_late"]
     surely = [name for name, over in found["over_prior"].items() if over["low"] > 0]
+    advised = found["objective"] == "supervised" and not found["end_to_end"]
     text = f"{joint} over the sum of single modalities (late) on complete cases: {lead['value']:+.3f}"
     if not surely:
-        advice = ADVICE if found["objective"] == "supervised" else TRIED
+        advice = ADVICE if advised else TRIED
         reason = f"{text}, and neither a modality alone nor {joint} is surely better than chance; {advice}"
     elif surely == [joint]:
-        reason = f"{text}: the label is an interaction, no modality carries it alone" + (
-            f"; {ADVICE}" if found["objective"] == "supervised" else ""
-        )
+        reason = f"{text}: the label is an interaction, no modality carries it alone" + (f"; {ADVICE}" if advised else "")
     else:
         reason = f"{text}: {'they interact' if lead['low'] > 0 else 'no interaction is seen'}"
     return Row(
