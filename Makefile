@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-incremental bench-overhead bench-memory bench-train bench-select scale lock secrets clean
+.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-helps bench-incremental bench-overhead bench-memory bench-train bench-select scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -63,6 +63,9 @@ figures: $(STAMP) ## the sample scores for three seeds, measured here
 
 bench-extract: $(STAMP) ## samples a second of profile and extract of every kind, beside what limits them (some five minutes)
 	@$(BIN)/python -m tests.bench.extract
+
+bench-helps: $(STAMP) ## what methods that are off by default are worth, each on planted cases (some ten minutes)
+	@$(BIN)/python -m tests.bench.helps
 
 bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 samples, then 100 (some twenty minutes)
 	@$(BIN)/python -m tests.bench.incremental --out tests/bench/incremental.json

@@ -1,26 +1,42 @@
-"""`train.slowing` and `train.alone` (tasks/train/pace.py): where one modality starves another, and where none does."""
+"""What `train.slowing` and `train.alone` are worth: `python -m tests.bench.helps.pace`, a line of JSON, exit 1 below the bar.
 
-from functools import partial
+Two modalities, one learned fast and one slowly (tests/train/unequal.py); five seeds, leads over neither knob:
+
+    starved    the fast one leaves nothing to learn from the slow one; must help
+    fair       it does not; at most a point is lost
+"""
+
+import sys
+from functools import cache, partial
 from typing import Any
 
-from tests.bench.helps import HARMLESS, HELPS, Case
+from tasks.steady import steady
+from tests.bench.helps.leads import HELPS, HURTS_NOT, judge
 from tests.train.unequal import unequal
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "off": {},
-    "slowing": {"slowing": 0.5},
-    "alone": {"alone": {"slow": 1.0}},
-}
+KNOBS: dict[str, dict[str, Any]] = {"slowing": {"slowing": 0.5}, "alone": {"alone": {"slow": 1.0}}}
+BARS = {"starved": HELPS, "fair": HURTS_NOT}
 FUSIONS = ("attention", "concat")
 
 
-def _score(setting: str, seed: int, fusion: str, bold: bool) -> float:
-    return unequal(SETTINGS[setting], seed, fusion, bold)
+@cache
+def without(seed: int, fusion: str, bold: bool) -> float:
+    """Accuracy with neither knob."""
+    return unequal({}, seed, fusion, bold)
 
 
-def _case(fusion: str, bold: bool, bar: float) -> Case:
-    return Case(partial(_score, fusion=fusion, bold=bold), "off", ("slowing", "alone"), bar)
+def compared(seed: int, knob: str, fusion: str, bold: bool) -> tuple[float, float]:
+    """Accuracy with a knob and with neither."""
+    return unequal(KNOBS[knob], seed, fusion, bold), without(seed, fusion, bold)
 
 
-CASES = {f"starved_{fusion}": _case(fusion, True, HELPS) for fusion in FUSIONS}
-CASES |= {f"fair_{fusion}": _case(fusion, False, HARMLESS) for fusion in FUSIONS}
+CASES = {
+    f"{case}_{fusion}_{knob}": (partial(compared, knob=knob, fusion=fusion, bold=case == "starved"), bar)
+    for case, bar in BARS.items()
+    for fusion in FUSIONS
+    for knob in KNOBS
+}
+
+if __name__ == "__main__":
+    with steady(1):
+        sys.exit(judge(__doc__, CASES))
