@@ -15,10 +15,10 @@ def main() -> None:
         measured = measure(BUNDLE, raw_samples(Path()))
     except TasksError as mistake:
         print(f"nightloom: {mistake}", file=sys.stderr)
-        leave(MISTAKE)
+        sys.exit(MISTAKE)
     print(" · ".join(f"{name} {value}" for name, value in measured.items()))
-    leave(0)
 
 
 if __name__ == "__main__":
     main()
+    leave(0)
