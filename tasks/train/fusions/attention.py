@@ -65,7 +65,7 @@ class Attention(nn.Module):
         steps, width = tokens.shape[1:]
         position = torch.arange(steps, device=tokens.device, dtype=time.dtype).expand(time.shape)
         waves = torch.cat([_waves(position, width, 6.283, LONGEST_STEPS), _waves(time, width, SHORTEST_S, LONGEST_S)], -1)
-        marked: Tensor = tokens + self.kind[slot(modality)] + self.place(waves)
+        marked: Tensor = tokens + self.kind[slot(modality)] + self.place(waves.to(tokens.dtype))
         return marked
 
 
