@@ -98,7 +98,7 @@ def ours(train: Raw, val: Raw, encoders: Mapping[str, Loaded], knobs: Train, see
     """Fit from raw bytes with `tasks.train.fit`; returns the network, its encoders in front."""
     contents = [ready(raw, encoders) for raw in (train, val)]
 
-    def ahead(network: Network, *splits: Any) -> Any:
+    def in_front(network: Network, *splits: Any) -> Any:
         network.encoders = Encoders(encoders)
         flat = [
             {f"{m}/{k}": torch.from_numpy(v) for m, part in content.items() for k, v in part.items()} for content in contents
@@ -107,7 +107,7 @@ def ours(train: Raw, val: Raw, encoders: Mapping[str, Loaded], knobs: Train, see
 
     inputs = [Inputs(pa.table({"label": raw.digits}), blank(part)) for raw, part in zip((train, val), contents, strict=True)]
     task = Task(OUTPUTS, TARGETS, knobs, seed, "cpu")
-    return fit("joint", "finetune", FUSION, *inputs, task, ahead).network
+    return fit("joint", "finetune", FUSION, *inputs, task, in_front=in_front).network
 
 
 def blank(content: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Features]:

@@ -98,7 +98,8 @@ def led(one: Sequence[float], other: Sequence[float]) -> dict[str, float]:
     """Mean lead of paired figures with its 95 % interval (t)."""
     lead = np.array(one) - np.array(other)
     half = float(t.ppf(0.975, len(lead) - 1) * lead.std(ddof=1) / math.sqrt(len(lead)))
-    return {"value": round(float(lead.mean()), 4), "low": round(lead.mean() - half, 4), "high": round(lead.mean() + half, 4)}
+    mean = float(lead.mean())
+    return {"value": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4)}
 
 
 def loops_told(seeds: int) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def loops_told(seeds: int) -> dict[str, Any]:
     means = {w: {key: round(float(np.mean([row[w][key] for row in rows])), 4) for key in rows[0][w]} for w in LOOPS}
     lead = led(*([row[which]["accuracy"] for row in rows] for which in ("ours", "usual")))
     faster = means["ours"]["rate"] / means["usual"]["rate"]
-    passed = faster >= FASTER and lead["high"] >= 0 and lead["value"] >= -POINT
+    passed = bool(faster >= FASTER and lead["high"] >= 0 and lead["value"] >= -POINT)
     return {**means, "faster": round(faster, 2), "accuracy_lead": lead, "passed": passed}
 
 
@@ -119,7 +120,7 @@ def nights_told(seeds: int) -> dict[str, Any]:
     share = costs["frozen"][str(NIGHTS)] / costs["end_to_end"][str(NIGHTS)]
     means = {name: round(float(np.mean([row["accuracy"][name] for row in rows])), 4) for name in ("frozen", "end_to_end")}
     lead = led(*([row["accuracy"][name] for row in rows] for name in ("frozen", "end_to_end")))
-    passed = share <= THIRD and lead["low"] >= -POINT
+    passed = bool(share <= THIRD and lead["low"] >= -POINT)
     return {"cpu_s": told, "share": round(share, 3), "accuracy": means, "accuracy_lead": lead, "passed": passed}
 
 
