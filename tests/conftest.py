@@ -1,4 +1,4 @@
-"""Which tests start processes, stores and repositories of their own, and so take seconds each: marked `processes`."""
+"""Which tests start processes, stores and repositories of their own, or fit for seconds each: marked `processes`."""
 
 from pathlib import Path
 
@@ -8,19 +8,24 @@ ROOT = Path(__file__).parent
 PROCESSES = (
     "central",
     "dags",
+    "embedded/test_executor.py",
     "embedded/test_group.py",
     "erase",
     "extract/test_brought.py",
     "faults",
+    "finetune",
     "gc",
     "profile/test_fuzz.py",
     "promote",
     "ranks",
+    "recipes/test_digits.py",
     "reproduce",
     "run",
     "test_checkpoint.py",
     "test_parallel.py",
+    "test_precision.py",
     "test_stages.py",
+    "test_zero_shot.py",
 )
 
 
