@@ -16,12 +16,13 @@ from tasks.paths import CANDIDATES, ENCODERS, finetuned
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.train.__main__ import write
-from tasks.train.fit import InFront, Task, fit
+from tasks.train.fit import InFront, fit
 from tasks.train.fusions import FUSIONS
 from tasks.train.inputs import Inputs, read_inputs, read_outputs, read_samples_of
 from tasks.train.network import Network
 from tasks.train.neural import Neural
 from tasks.train.rows import Rows
+from tasks.train.task import Task
 
 
 def finetune(fusion: str) -> None:

@@ -16,11 +16,12 @@ from tasks.steady import steady
 from tasks.tables import answer_columns, write_parquet
 from tasks.train import Candidate
 from tasks.train.domains import Domains
-from tasks.train.fit import Task, fit
+from tasks.train.fit import fit
 from tasks.train.fusions import FUSIONS
 from tasks.train.inputs import Inputs, read_domain, read_inputs, read_outputs, read_unlabelled
 from tasks.train.late import Late
 from tasks.train.plain import plain
+from tasks.train.task import Task
 
 
 def train(name: str) -> None:

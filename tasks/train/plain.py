@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from tasks.train import Candidate
 from tasks.train.distil import strongest, taught, validation_loss
-from tasks.train.fit import Task, fit
+from tasks.train.fit import fit
 from tasks.train.inputs import Inputs
 from tasks.train.late import Late
 from tasks.train.logistic import Logistic
+from tasks.train.task import Task
 
 
 def plain(train: Inputs, val: Inputs, task: Task, more: Inputs | None = None) -> Iterator[Candidate]:

@@ -28,10 +28,11 @@ from tasks.profile import kind_module
 from tasks.profile.audio import Options as Audio
 from tasks.profile.image import Options as Image
 from tasks.targets import Output, read_target
-from tasks.train.fit import Task, fit
+from tasks.train.fit import fit
 from tasks.train.fusions.pool import slot
 from tasks.train.inputs import Inputs
 from tasks.train.network import Network
+from tasks.train.task import Task
 
 OPTIONS: dict[str, Any] = {"audio": Audio(max_s=0.5), "image": Image(side_px=28)}
 OUTPUTS = {"label": Output("classification", tuple("0123456789"))}

@@ -11,9 +11,10 @@ from tasks.params import Pretrain, Train
 from tasks.pretrain.fit import fit as fit_encoder
 from tasks.pretrain.objectives.batch import Head
 from tasks.profile import kind_module
-from tasks.train.fit import Task, fit
+from tasks.train.fit import fit
 from tasks.train.inputs import Inputs, chosen
 from tasks.train.neural import Neural
+from tasks.train.task import Task
 from tests.bench.branches import FUSION, OPTIONS, OUTPUTS, TARGETS, WIDTH, Raw
 
 PRETRAIN = Pretrain(epochs=15, width=WIDTH)

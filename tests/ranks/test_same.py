@@ -25,8 +25,8 @@ from tasks.steady import steady
 from tasks.tables import labelled
 from tasks.targets import read_target
 from tasks.train import fit as heads
-from tasks.train.fit import Task
 from tasks.train.inputs import read_inputs, read_outputs
+from tasks.train.task import Task
 from tests.deaths import alone
 from tests.extract.raw import CLASSES, OPTIONS, items
 from tests.planted import plant

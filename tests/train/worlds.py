@@ -10,9 +10,10 @@ import pyarrow as pa
 from tasks.features import Features
 from tasks.params import Train
 from tasks.targets import Output, read_target
-from tasks.train.fit import Task, fit
+from tasks.train.fit import fit
 from tasks.train.inputs import Inputs
 from tasks.train.neural import Neural
+from tasks.train.task import Task
 
 Tokens = dict[str, np.ndarray]
 

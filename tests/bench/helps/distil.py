@@ -19,9 +19,9 @@ import numpy as np
 from tasks.params import Train
 from tasks.steady import steady
 from tasks.targets import Output, read_target
-from tasks.train.fit import Task
 from tasks.train.inputs import Inputs
 from tasks.train.plain import plain
+from tasks.train.task import Task
 from tests.bench.helps.leads import HELPS, HURTS_NOT, judge
 from tests.train.worlds import Tokens, accuracy, inputs
 

@@ -1,0 +1,138 @@
+"""What values of params.yaml may be, beyond their types."""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import UnknownName, WrongValue
+from tasks.schema import number
+
+if TYPE_CHECKING:
+    from tasks.params import Params, Split, Train
+
+COUNTS = (
+    "threads",
+    "split.folds",
+    "pretrain.epochs",
+    "pretrain.batch",
+    "pretrain.width",
+    "pretrain.processes",
+    "train.epochs",
+    "train.batch",
+    "train.width",
+    "train.processes",
+    "evaluate.bootstrap",
+    "ingest.partition_rows",
+)
+SHARES = (
+    "split.val",
+    "split.test",
+    "validate.quarantine_share",
+    "validate.missing_share",
+    "pretrain.hidden",
+    "train.modality_dropout",
+    "train.distil",
+)
+
+
+def check_ranges(params: "Params") -> None:
+    """Refuse what the types let pass.
+
+    Raises:
+        WrongValue: a value out of its range, or two that do not go together.
+    """
+    for where in SHARES:
+        share = _get(params, where)
+        if not 0 <= share < 1:
+            raise WrongValue(f"params.yaml: {where} must be at least 0 and below 1, got {share}")
+    split = params.split
+    if split.val + split.test >= 1:
+        raise WrongValue(f"params.yaml: split.val + split.test must be below 1, got {split.val + split.test}")
+    if split.fold is not None and not 0 <= split.fold < split.folds:
+        raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
+    _check_window(split)
+    _check_fits(params)
+    _check_domains(params)
+    _check_processes(params)
+    for where in COUNTS:
+        if _get(params, where) < 1:
+            raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
+
+
+def check_pace(train: "Train", modalities: Collection[str]) -> None:
+    """Refuse weights of modalities that are none.
+
+    Raises:
+        WrongValue, UnknownName: so they are.
+    """
+    if train.slowing < 0:
+        raise WrongValue(f"params.yaml: train.slowing must be at least 0, got {train.slowing}")
+    weights: Any = train.alone
+    if not isinstance(weights, Mapping):
+        raise WrongValue(f"params.yaml: train.alone must be a mapping of modalities to weights, got {weights!r}")
+    for name, weight in weights.items():
+        if name not in modalities:
+            raise UnknownName("modality in params.yaml: train.alone", str(name), modalities)
+        if number(weight, f"train.alone.{name}") < 0:
+            raise WrongValue(f"params.yaml: train.alone.{name} must be at least 0, got {weight}")
+
+
+def _check_fits(params: "Params") -> None:
+    if params.pretrain.temperature <= 0:
+        raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
+    if params.train.align < 0:
+        raise WrongValue(f"params.yaml: train.align must be at least 0, got {params.train.align}")
+
+
+def _check_domains(params: "Params") -> None:
+    column, how = params.validate.domain, params.train.domains
+    known = {"batch", "row", "sample_id", "group", "split", "timestamp", "refused", *params.targets, *params.modalities}
+    if column in known:
+        raise WrongValue(f"params.yaml: validate.domain must be a column of its own, and no target or modality, got {column!r}")
+    if column and "domain" in params.targets:
+        raise WrongValue("params.yaml: with validate.domain no target may be named domain")
+    if how != "none" and not column:
+        raise WrongValue(f"params.yaml: train.domains {how} needs validate.domain, the column that names a sample's domain")
+    if params.train.coral < 0:
+        raise WrongValue(f"params.yaml: train.coral must be at least 0, got {params.train.coral}")
+
+
+def _check_processes(params: "Params") -> None:
+    """Some methods look at a batch as a whole, of which each process sees a part."""
+    knobs = params.train
+    whole = {
+        "slowing": knobs.slowing > 0,
+        "alone": bool(knobs.alone),
+        "align": knobs.align > 0,
+        "missing mapped": knobs.missing == "mapped",
+        "domains coral": knobs.domains == "coral",
+    }
+    if knobs.processes > 1 and any(whole.values()):
+        asked = ", ".join(f"train.{name}" for name, on in whole.items() if on)
+        raise WrongValue(f"params.yaml: {asked} needs whole batches: set train.processes to 1, got {knobs.processes}")
+    _check_precision(params)
+
+
+def _check_precision(params: "Params") -> None:
+    """Torch 2.13's 3-D convolutions of few places have wrong gradients in bfloat16 on a CPU, some of them NaN."""
+    volumes = [name for name, modality in params.modalities.items() if modality.kind == "volume"]
+    asked = {
+        "pretrain.precision": params.pretrain.precision,
+        "train.precision": params.train.precision if params.train.finetune else "fp32",
+    }
+    for where, precision in asked.items():
+        if volumes and params.device == "cpu" and precision == "bf16":
+            raise WrongValue(f"params.yaml: {where} bf16 needs a GPU where volumes' encoders are fitted ({', '.join(volumes)})")
+
+
+def _check_window(split: "Split") -> None:
+    if split.window_batches is not None and split.window_batches < 1:
+        raise WrongValue(f"params.yaml: split.window_batches must be at least 1, got {split.window_batches}")
+    if split.window_s is not None and split.window_s <= 0:
+        raise WrongValue(f"params.yaml: split.window_s must be above 0, got {split.window_s}")
+
+
+def _get(params: "Params", where: str) -> Any:
+    value: Any = params
+    for word in where.split("."):
+        value = getattr(value, word)
+    return value
