@@ -79,14 +79,24 @@ def check_pace(train: "Train", modalities: Collection[str]) -> None:
 def _check_fits(params: "Params") -> None:
     if params.pretrain.temperature <= 0:
         raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
-    if params.train.align < 0:
-        raise WrongValue(f"params.yaml: train.align must be at least 0, got {params.train.align}")
+    knobs = params.train
+    if knobs.align < 0:
+        raise WrongValue(f"params.yaml: train.align must be at least 0, got {knobs.align}")
+    if knobs.batch < 2 and (knobs.align > 0 or knobs.domains == "coral"):
+        raise WrongValue(
+            "params.yaml: train.align and train.domains coral compare samples of a batch: set train.batch to 2 or more"
+        )
+    if knobs.distil and knobs.balance == "sampling":
+        raise WrongValue(
+            "params.yaml: train.distil teaches rows whose class is not known, which train.balance sampling cannot draw evenly:"
+            " balance by weights"
+        )
 
 
 def _check_domains(params: "Params") -> None:
     column, how = params.validate.domain, params.train.domains
-    known = {"batch", "row", "sample_id", "group", "split", "timestamp", "refused", *params.targets, *params.modalities}
-    if column in known:
+    known = {"batch", "row", "sample_id", "group", "split", "timestamp", "refused", "part", *params.targets, *params.modalities}
+    if column in known or column.startswith("has_") or column.endswith(("_timestamp", "_file_name")):
         raise WrongValue(f"params.yaml: validate.domain must be a column of its own, and no target or modality, got {column!r}")
     if column and "domain" in params.targets:
         raise WrongValue("params.yaml: with validate.domain no target may be named domain")

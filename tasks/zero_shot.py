@@ -47,7 +47,8 @@ def zero_shot(bundle: Bundle, raw: Raw, described: Raw) -> Array:
 
 def _placed(bundle: Bundle, candidate: Neural, raw: Raw) -> Array:
     """Rows in the shared space, float64 [n, width] of length 1: the mean of a row's modalities; NaN where it has none."""
-    places = [candidate.placed(m, bundle.encode(m, items)) for m, items in sorted(raw.items())]
+    features = bundle.domains.normalised({m: bundle.encode(m, items) for m, items in sorted(raw.items())})
+    places = [candidate.placed(m, body) for m, body in features.items()]
     if len({len(place) for place in places}) != 1:
         lengths = {m: len(items) for m, items in sorted(raw.items())}
         raise ContractBroken(f"zero_shot needs as many items of each modality, of one at least, got {lengths}")

@@ -1,6 +1,7 @@
 """Classes that were never seen are told by their descriptions; what the shared space is not for is refused."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tasks.params import Source, load
 from tasks.paths import BUNDLE, CANDIDATES
 from tasks.select.assemble import assemble
 from tasks.train.__main__ import train
+from tasks.train.domains import Domains
 from tasks.zero_shot import zero_shot
 from tests import shapes
 from tests.extract.models import make
@@ -49,6 +51,19 @@ def test_probabilities_are_the_softmax_of_cosines_and_nothing_is_as_near_to_all(
     powers = np.exp(model.candidate.network.align.sharpness.item() * picture @ line.T)
     np.testing.assert_allclose(found[:3], powers / powers.sum(axis=1, keepdims=True), rtol=1e-5)
     np.testing.assert_allclose(found[3:], 1 / len(WORDS))
+
+
+def test_features_are_standardised_as_the_bundle_does_it(model):
+    _, raw = shapes.drawn(shapes.PAIRS, 3, [0])
+    shift = {m: np.full((1, width), 5.0, np.float32) for m, width in model.candidate.card.widths.items()}
+    moved = replace(model, domains=Domains("site", (), shift, {m: 2 * np.ones_like(of) for m, of in shift.items()}))
+    picture, line = (
+        model.candidate.placed(m, replace(body, tokens=np.where(body.mask[..., None], (body.tokens - 5) / 2, 0)))
+        for m, body in {"picture": model.encode("picture", raw["picture"]), "line": model.encode("line", WORDS)}.items()
+    )
+    powers = np.exp(model.candidate.network.align.sharpness.item() * picture @ line.T)
+    found = zero_shot(moved, {"picture": raw["picture"]}, {"line": WORDS})
+    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
 def test_any_modality_may_describe_and_several_are_averaged(model):

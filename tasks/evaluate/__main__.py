@@ -58,10 +58,12 @@ def evaluate() -> None:
         with steady(params.threads):
             scores["alike"] = alike(deciding, test.features, np.flatnonzero(known), sure)
         scores["interaction"] = joined(deciding.where(complete[known]), choice, params, sure)
-        if fill := mapped(candidate_folders(params.modalities, params.fusions, ())):
+        folders = candidate_folders(params.modalities, params.fusions, ())
+        if fill := mapped(folders):
             with steady(params.threads):
                 scores["missing"] = {
-                    name: filled(candidate, test, judged[target], params, sure) for name, candidate in fill.items()
+                    name: filled(candidate, Domains.load(folders[name], candidate.card), test, judged[target], params, sure)
+                    for name, candidate in fill.items()
                 }
         draw(folder, "", target, deciding, selected)
         draw_scores(folder / "scores.png", scores, selected, metric)
@@ -72,13 +74,14 @@ def evaluate() -> None:
     count(predicted=len(test) * len(answers))
 
 
-def filled(candidate: Neural, test: Inputs, judged: Judged, params: Params, sure: Sureness) -> dict[str, Any]:
+def filled(candidate: Neural, domains: Domains, test: Inputs, judged: Judged, params: Params, sure: Sureness) -> dict[str, Any]:
     """What one candidate's maps are worth (see missing.py), and in how many test samples it fills which modality."""
     found: dict[str, Any] = {"mapping": candidate.card.settings["mapping"], "recall": {}, "filled": {}, "without": {}}
     if candidate.network.filling is None:
         return found
     filling = candidate.network.filling
-    for split, inputs in {"val": read_inputs(params.modalities, "val"), "test": test}.items():
+    test = domains.adapted(test)
+    for split, inputs in {"val": domains.adapted(read_inputs(params.modalities, "val")), "test": test}.items():
         vectors, there = means(candidate, inputs.features)
         found["recall"][split] = recalls(filling, vectors, there, sure)
         found["filled"] = {m: int(rows.sum()) for m, rows in filling(vectors, there)[1].items()}  # of the last one, test

@@ -50,8 +50,13 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
         return pd.DataFrame(columns, index=table.index)
 
     def _told(self, table: pd.DataFrame) -> dict[str, Any]:
-        """The domain of each row, "" where it is not given; nothing where the model, maybe an older one, knows no domains."""
-        return {"domain": [_text(cell) or "" for cell in table[self.domain]]} if self.domain and self.domain in table else {}
+        """The domain of each row, text as in metadata.csv, "" where it is not given.
+
+        Nothing where the model, maybe an older one, knows no domains.
+        """
+        if not self.domain or self.domain not in table:
+            return {}
+        return {"domain": [(_text(cell) or "").strip() for cell in table[self.domain]]}
 
 
 def _column(table: pd.DataFrame, name: str, body: Mapping[str, Any]) -> list[bytes | None]:

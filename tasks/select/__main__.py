@@ -34,7 +34,7 @@ def select() -> None:
     cards = {name: read_json(folder / "candidate.json") for name, folder in folders.items()}
     val = labelled_validation(target)
     judged = {name: judge(folder, cards[name], val, target, metric) for name, folder in folders.items()}
-    selected, standing = choose(judged, params.gate.margin / 2)
+    selected, standing = choose(judged, max(params.gate.margin, 0.0) / 2)
     assemble(folders[selected], cards[selected], params, BUNDLE)
     rows = {
         name: {

@@ -83,7 +83,8 @@ def fit(
     if in_front:
         rows, held = in_front(network, rows, held)
         task = replace(task, earned=EARNED * constant_loss(held, prior, task.targets))
-    steps, curve = _descend(name, network, rows, held, balance, coral, task)
+    kept_as = f"{name}-taught" if answers else name  # a pupil's checkpoint is not that of what it was before
+    steps, curve = _descend(name, kept_as, network, rows, held, balance, coral, task)
     network.shift(balance.shift)
     settings: dict[str, Any] = {
         "fusion": fusion,
@@ -131,7 +132,7 @@ class Reached:
 
 
 def _descend(
-    name: str, network: Network, train: Rows, val: Rows, balance: Balance, coral: Coral | None, task: Task
+    name: str, kept_as: str, network: Network, train: Rows, val: Rows, balance: Balance, coral: Coral | None, task: Task
 ) -> tuple[int, list[dict[str, float]]]:
     """Fit in place; returns the number of optimiser steps and the losses by epoch."""
     knobs = task.train
@@ -139,7 +140,7 @@ def _descend(
     order = torch.Generator().manual_seed(keyed_seed(task.seed, "order", name))
     training = Training(network, optimiser, order)
     task.ranks.align(network)
-    checkpoint = Checkpoint(name, training, lambda: _identity(network, train, val, coral, task), task.ranks)
+    checkpoint = Checkpoint(kept_as, training, lambda: _identity(network, train, val, coral, task), task.ranks)
     reached = Reached(_copied(network))
     if resumed := checkpoint.resume(knobs.epochs):
         facts, kept = resumed

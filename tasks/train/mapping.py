@@ -66,7 +66,7 @@ class Map(nn.Module):
     def measure(self, x: Tensor, y: Tensor, held: tuple[Tensor, Tensor]) -> None:
         """Take the scale of least squares; trust is one over the mean squared error on held-out pairs.
 
-        A map that tells no more there than the mean does is not used.
+        A map that tells no more there than the mean does is not used. Held-out pairs are validation's, as for early stopping.
         """
         said = self(x)
         self.scale.copy_((said * y).sum() / said.square().sum().clamp(min=1e-12))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tasks.errors import ContractBroken, NoData
 from tasks.files import folder_digest, read_json
@@ -126,6 +127,16 @@ def test_the_bundle_holds_what_the_candidate_uses_and_nothing_else():
     first = folder_digest(BUNDLE)
     select()
     assert folder_digest(BUNDLE) == first
+
+
+@pytest.mark.usefixtures("night")
+def test_a_margin_below_0_asks_for_more_and_gives_nothing_away():
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(params | {"gate": {"margin": -0.01}}))
+    select()
+    rows = read_json(REPORTS / "select.json")["candidates"]
+    best = max(row["score"] for row in rows.values())
+    assert {row["score"] for row in rows.values() if row["eligible"]} == {best}
 
 
 @pytest.mark.usefixtures("night")

@@ -11,7 +11,7 @@ import yaml
 
 from tasks.files import folder_digest
 from tasks.params import PARAMS
-from tasks.paths import CANDIDATES, FEATURES, MANIFEST
+from tasks.paths import CANDIDATES, CHECKPOINTS, FEATURES, MANIFEST
 from tasks.tables import write_parquet
 from tasks.targets import Output
 from tasks.train import load_candidate
@@ -94,10 +94,13 @@ def test_the_weak_learns_from_the_strong_and_nothing_else_changes(capsys):
     plain = fitted()
     before, alone = {name: folder_digest(plain / name) for name in names}, accuracy(plain / "alone-text")
     assert "learns from" not in capsys.readouterr().out
+    CHECKPOINTS.mkdir(parents=True)
     taught = fitted(distil=0.5)
     assert "alone-text: learns from alone-image" in capsys.readouterr().out
     assert [name for name in names if folder_digest(taught / name) != before[name]] == ["alone-text"]
     assert accuracy(taught / "alone-text") > alone + 0.03
     once = folder_digest(taught)
+    kept = {path.name.split(".")[0] for path in CHECKPOINTS.glob("alone-text*")}
+    assert len(kept) == 2, kept  # a pupil that is cut off does not cost what it was before
     assert folder_digest(fitted(distil=0.5)) == once
     assert load_candidate(taught / "late").card.settings == asdict(load_candidate(plain / "late").card)["settings"]
