@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 from tasks.stage import die_with_parent
@@ -39,9 +38,13 @@ def workers(work: Callable[[Sequence[Item]], Result], processes: int) -> Iterato
         yield lambda items: map(work, stretches(items))
         return
     # Forked: the processes have the libraries and the weights already; only items and results are sent.
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _begin, (work,)) as pool:
-        pool.submit(os.getpid).result()  # starts all of them now, before there is anything in memory that they would keep
-        yield partial(_shared, pool, processes)
+    try:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _begin, (work,)) as pool:
+            pool.submit(os.getpid).result()  # starts all of them now, before there is anything in memory that they would keep
+            yield lambda items: pool.map(_do, stretches(items))
+    except BrokenProcessPool:
+        print(f"one of {processes} processes was killed, perhaps for its memory: lower threads", file=sys.stderr, flush=True)
+        raise SystemExit(KILLED) from None
 
 
 def stretches(items: Sequence[Item]) -> list[Sequence[Item]]:
@@ -49,14 +52,6 @@ def stretches(items: Sequence[Item]) -> list[Sequence[Item]]:
     mean = sum(map(len, filter(None, items))) // max(1, len(items))
     size = max(STEP, min(MOST_ITEMS, MOST_BYTES // max(1, mean) // STEP * STEP))
     return [items[at : at + size] for at in range(0, max(1, len(items)), size)]
-
-
-def _shared(pool: ProcessPoolExecutor, processes: int, items: Sequence[Item]) -> Iterator[Any]:
-    try:
-        yield from pool.map(_do, stretches(items))
-    except BrokenProcessPool:
-        print(f"one of {processes} processes was killed, perhaps for its memory: lower threads", file=sys.stderr, flush=True)
-        raise SystemExit(KILLED) from None
 
 
 def _begin(work: Callable[[Sequence[Item]], Any]) -> None:

@@ -104,6 +104,7 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
     if shadow and rest.find(f"/dags/{DAG}/dagRuns/{shadow}"):
         say(f"a shadow run is due, its encoders are fitted on the newest batches: {shadow}")
         _follow(rest, shadow, group)
+        say(_shadow_told(rest, shadow))
     state = str(rest.call("GET", f"/dags/{DAG}/dagRuns/{name}")["state"])
     return Night(
         run=name,
@@ -113,6 +114,16 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
         promoted=rest.xcom(DAG, name, "promote"),
         failures=failures(rest, DAG, name, s.home / "logs" / "tasks") if state != "success" else (),
     )
+
+
+def _shadow_told(rest: Rest, shadow: str) -> str:
+    """How a shadow run ended, in a line."""
+    closed, promoted = (rest.xcom(DAG, shadow, task) or {} for task in ("close", "promote"))
+    if promoted.get("version") and not {"refused", "overtaken"} & set(promoted):
+        return f"the shadow run won: fused-model@{promoted['version']} reigns, later nights keep its encoders"
+    state = str(rest.call("GET", f"/dags/{DAG}/dagRuns/{shadow}")["state"])
+    outcome = closed.get("outcome", "nothing to do" if state == "success" else "see its logs in Airflow")
+    return f"the shadow run ended ({state}): {outcome}; the encoders stay as they were"
 
 
 def _follow(rest: Rest, name: str, group: Group) -> None:

@@ -11,6 +11,7 @@ from tasks.errors import Refused
 from tasks.files import read_json, write_json
 from tasks.paths import INDEX, REFERENCE, REPORTS
 from tasks.reproduce.compare import recorded
+from tasks.run import pins
 from tasks.run.admit import bring, ledger
 from tasks.run.git import git
 from tasks.run.nightly import Winner, move
@@ -65,7 +66,8 @@ def close(
             problems += [] if winner is None else [_who_won(winner)]
         params = parameters.load(folder / "params.yaml")
         moved = outcome == "judged" and not opened["dry_run"]
-        due = moved and 0 < params.shadow.nights <= nights(folder, commit)
+        count = nights(folder, commit) if moved and params.shadow.nights else 0
+        due = count > 0 and count % params.shadow.nights == 0  # one try every so many nights, however it ends
         if not verdict:  # not before: a rejected batch's commit keeps the dvc.lock that was
             bring(folder, entries, shown(entries))
         found = record(s, folder, opened["run"], commit, outcome, tasks, problems)
@@ -137,6 +139,7 @@ def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> N
     write_json(folder / "data/batches.json", {"batches": kept})
     if opened.get("reference"):  # nothing was fitted on it: it stays where it was
         git("checkout", "--quiet", f"{opened['commit']}^1", "--", str(REFERENCE), cwd=folder)
+        pins.back(folder, f"{opened['commit']}^1", opened["commit"])
     for path in (INDEX, REFERENCE):
         content = json.loads((folder / path).read_text())
         content["batches"] = [b for b in content["batches"] if b["name"] not in new]

@@ -81,9 +81,8 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         revision = _check_out(folder, form.revision, last, s.revisions)
         _override(folder, [*form.overrides, *([reference.BETTER] if form.shadow else [])])
         params = parameters.load(folder / "params.yaml")
-        if last:
-            reference.stands(s, folder, last)
-        if form.shadow and (idle := _no_shadow(s, folder, last)):
+        cut = bool(last) and reference.stands(s, folder, str(last))
+        if form.shadow and (idle := _no_shadow(s, folder, last, cut)):
             return {"nothing": idle}
         news = News() if form.shadow else bring_in(s, folder, params, form.release)
         moved = reference.move(folder, params, news.batches, form.move_reference, form.shadow)
@@ -92,7 +91,8 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         if last and not form.move_reference and _as_before(s, folder, last):
             return _nothing(news.problems, news.waiting)
         pins.write(s, folder)
-        pins.start(s, folder, params, anew=bool(moved) or _start(folder, last) != params.pretrain.start)
+        reference.check_start(params)
+        pins.start(s, folder, params, anew=bool(moved) or pins.started(folder, last) != params.pretrain.start)
         stages = graph.stages(folder)
         if not stages:
             raise Refused(f"revision {form.revision!r} has no stage in dvc.yaml")
@@ -185,19 +185,13 @@ def _require_batches(folder: Path, news: News) -> None:
     raise Refused("no batch has landed yet: put one into the landing folder (README: your own data)")
 
 
-def _no_shadow(s: Settings, folder: Path, last: str | None) -> str:
-    """Why a shadow run has nothing to do, or ""."""
+def _no_shadow(s: Settings, folder: Path, last: str | None, cut: bool) -> str:
+    """Why a shadow run has nothing to do, or "": never after one that was cut off before it could reign."""
     if last is None or registry.champion(s.central) is None:
         return "there is no champion yet that a shadow could beat"
-    if not reference.nights(folder, last):
+    if not cut and not reference.nights(folder, last):
         return "the reference was judged by the last run, and no night came since"
     return ""
-
-
-def _start(folder: Path, last: str | None) -> str:
-    """What the last closed run's encoders were to start from."""
-    said = yaml.safe_load(git("show", f"{last}:params.yaml", cwd=folder)) if last else {}
-    return str((said.get("pretrain") or {}).get("start", ""))
 
 
 def _as_before(s: Settings, folder: Path, last: str) -> bool:

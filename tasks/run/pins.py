@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tasks.errors import Refused, UnknownName
 from tasks.files import write_json
 from tasks.params import Params, Split
@@ -49,6 +51,7 @@ def start(s: Settings, folder: Path, params: Params, anew: bool) -> None:
     name = params.pretrain.start
     pin = folder / "data/start.dvc"
     if pin.is_file() and not anew:
+        _check_pinned(s, folder, pin, params)
         return
     pin.unlink(missing_ok=True)
     if not name:
@@ -61,6 +64,30 @@ def start(s: Settings, folder: Path, params: Params, anew: bool) -> None:
         raise UnknownName("version in params.yaml: pretrain.start =", name, commits or {"(none was promoted yet)"})
     _check_split(folder, name, commits[name], params)
     _pin(folder, "start", bundle_entry(folder, commits[name]))
+
+
+def started(folder: Path, commit: str | None) -> str:
+    """What encoders were to start from in a commit: `pretrain.start`."""
+    said = yaml.safe_load(git("show", f"{commit}:params.yaml", cwd=folder)) if commit else {}
+    return str((said.get("pretrain") or {}).get("start", ""))
+
+
+def back(folder: Path, before: str, now: str) -> None:
+    """Let encoders start from what they did in a commit, unless something else was asked for since."""
+    pin = "data/start.dvc"
+    if started(folder, before) == started(folder, now) and git("ls-tree", "--name-only", before, "--", pin, cwd=folder):
+        git("checkout", "--quiet", before, "--", pin, cwd=folder)
+
+
+def _check_pinned(s: Settings, folder: Path, pin: Path, params: Params) -> None:
+    """Encoders are fitted from it again when `seed` or `split` change, which are params of theirs."""
+    from dvc.utils.serialize import parse_yaml
+
+    if params.pretrain.start:
+        md5 = parse_yaml(pin.read_text(), str(pin))["outs"][0]["md5"]
+        for reign in registry.history(s.central):
+            if bundle_entry(folder, reign.commit)["md5"] == md5:
+                _check_split(folder, reign.version, reign.commit, params)
 
 
 def _check_split(folder: Path, name: str, commit: str, params: Params) -> None:

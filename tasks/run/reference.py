@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasks.errors import NoData
+from tasks.errors import NoData, Refused
 from tasks.index import Batch, partitions, read_index, write_index
 from tasks.params import Params
 from tasks.paths import INDEX, RAW, REFERENCE
@@ -29,8 +29,12 @@ SHOWN = 5  # classes named
 Classes = Mapping[str, Sequence[str]]  # by target
 
 
-def stands(s: Settings, folder: Path, last: str) -> None:
-    """Take the reference of before a shadow run that was judged better and yet not promoted: only a champion moves it."""
+def stands(s: Settings, folder: Path, last: str) -> bool:
+    """Take the reference of before a shadow run that was judged better and yet not promoted: only a champion moves it.
+
+    Returns:
+        Whether there was one.
+    """
     form = f"--format=%H%x09%s%x09%(trailers:key={TRAILER},valueonly,separator=%x20)"
     found = git("log", "--first-parent", "-1", f"--grep=^{TRAILER}: ", form, last, cwd=folder)
     commit, _, told = found.partition("\t")
@@ -40,7 +44,31 @@ def stands(s: Settings, folder: Path, last: str) -> None:
         if pins.bundle_entry(folder, commit)["md5"] not in bundles:
             names = {batch["name"] for batch in json.loads(git("show", f"{commit}^1:{REFERENCE}", cwd=folder))["batches"]}
             kept = [batch for batch in read_index(folder / INDEX) if batch.name in names]  # as they are now: without the erased
+            pins.back(folder, f"{commit}^1", commit)
             write_index(kept, folder / REFERENCE)
+            return True
+    return False
+
+
+def check_start(params: Params) -> None:
+    """Refuse `pretrain.start` where the table is split by time: rows that landed late move the cut.
+
+    Raises:
+        Refused: what an older encoder learned from may be judged today.
+    """
+    if params.pretrain.start and _by_time(_read(INDEX), params):
+        raise Refused(
+            "pretrain.start: samples are split by time, and what an older version's encoders learned from may be val or test"
+            " by now: leave pretrain.start empty, or give samples a group"
+        )
+
+
+def _by_time(batches: list[Batch], params: Params) -> bool:
+    """Whether these batches' samples are split by time; brings their tables."""
+    from tasks.splits import by_time, labelled, landed_rows
+
+    bring(batches)
+    return any(batch.of_samples for batch in batches) and by_time(labelled(landed_rows(batches, params), params), params.split)
 
 
 def move(folder: Path, params: Params, new: Sequence[str], asked: bool = False, shadow: bool = False) -> str:
@@ -88,10 +116,7 @@ def recent(batches: list[Batch], reference: list[Batch], params: Params) -> list
 
     Of a table that is split by time it is all: its train rows are the oldest.
     """
-    from tasks.splits import by_time, labelled, landed_rows
-
-    bring(batches)
-    if by_time(labelled(landed_rows(batches, params), params), params.split):
+    if _by_time(batches, params):
         return batches
     known, rows = classes(reference, params), _rows(reference)
     samples = [batch for batch in batches if batch.of_samples]

@@ -242,6 +242,32 @@ def test_a_batch_that_is_rejected_leaves_the_reference_where_it_was(reigned: Pro
     assert fitted(reigned, "nightly") == ["n1"]
 
 
+def test_a_shadow_is_tried_once_in_so_many_nights_however_it_ends(reigned: Project) -> None:
+    place = Path(reigned.settings.central)
+    reigned.commit(params_yaml=(reigned.checkout / "params.yaml").read_text() + "shadow: {nights: 3}\n")
+    verdict(reigned, "reject")
+    due = []
+    for number in range(3, 8):
+        land(reigned, f"n{number}", rows(f"n{number}", "xy"))
+        due.append((reference.nights(place, "nightly") + 1, closed(reigned, opening(reigned, f"n{number}"))["shadow"]))
+    assert due == [(3, True), (4, False), (5, False), (6, True), (7, False)]
+
+
+def test_one_that_was_cut_off_before_it_could_reign_can_be_asked_for_again(reigned: Project) -> None:
+    verdict(reigned, "promote")
+    closed(reigned, opening(reigned, "s", shadow=True))
+    assert "commit" in opening(reigned, "s2", shadow=True)
+
+
+def test_a_start_is_refused_where_rows_are_split_by_time(nights: Nights) -> None:
+    nights.header = "sample_id,label,timestamp,a,b"
+    nights.night(n1=[f"s{i},{'xy'[i % 2]},{i:02},one,two" for i in range(30)])
+    reference.check_start(nights.params)
+    begun = replace(nights.params, pretrain=replace(nights.params.pretrain, start="champion"))
+    with pytest.raises(Refused, match=r"pretrain\.start: samples are split by time, and what an older version's encoders"):
+        reference.check_start(begun)
+
+
 def another(project: Project, md5: str) -> str:
     """A commit as `nightly` is, with another bundle."""
     place = project.settings.home / "another"
@@ -268,6 +294,8 @@ def test_what_encoders_start_from_is_pinned_by_content_until_they_are_fitted_ane
     assert pinned(opened) == first
     central(reigned, "update-ref", "refs/heads/nightly", opened["commit"])
     crown(reigned, another(reigned, second), 2)
-    assert pinned(opening(reigned, "later", overrides=[*asked["overrides"], "seed=2"])) == first  # no encoder is fitted for it
+    assert pinned(opening(reigned, "later", overrides=[*asked["overrides"], "shadow.nights=7"])) == first
+    with pytest.raises(Refused, match=r"pretrain\.start: v1\.0\.0 was fitted with another seed or split"):
+        opening(reigned, "seeded", overrides=[*asked["overrides"], "seed=2"])  # encoders are fitted from it again
     assert pinned(opening(reigned, "moved", move_reference=True, **asked)) == second
     assert pinned(opening(reigned, "none")) not in (first, second)
