@@ -7,10 +7,11 @@ import argparse
 import json
 
 from tasks.bundle import Bundle
-from tasks.champion.features import holding, to_encode
+from tasks.champion.features import to_encode
 from tasks.paths import ANCHOR, CHAMPION, RAW
 from tasks.stage import enter
 from tasks.train.inputs import read_samples_of
+from tasks.train.raws import holding
 
 
 def reads() -> None:

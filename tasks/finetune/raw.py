@@ -1,6 +1,6 @@
 """Raw samples of the manifest: prepared for training, all in memory, or as features by encoders that are fitted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,44 +11,18 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tasks.errors import ContractBroken
 from tasks.extract import Loaded
 from tasks.extract import prepared as inputs_of
 from tasks.features import write_features
-from tasks.index import Partition, partitions, read_index
 from tasks.parallel import workers
 from tasks.params import Modality
 from tasks.profile import decoded, kind_module
-from tasks.raw import read_partition
+from tasks.train.raws import raw_rows
 
 Rows = npt.NDArray[np.int64]
 KNOWN = ("mask", "time")  # which the features tell as well
 
 Part = tuple[Rows, dict[str, npt.NDArray[Any]]]  # which of some items could be decoded, and what was made of them
-
-
-def raw_rows(modality: str, samples: pa.Table) -> Iterator[tuple[Partition, Rows, list[bytes]]]:
-    """Each raw partition with any of these samples that has the modality: the samples' rows, and their bytes.
-
-    Raises:
-        NoData: a partition is absent.
-        ContractBroken: a sample that has the modality is in none.
-    """
-    keys = zip(samples["batch"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
-    wanted = {key: row for row, (key, has) in enumerate(zip(keys, samples[f"has_{modality}"].to_pylist(), strict=True)) if has}
-    batches = {batch for batch, _ in wanted}
-    for batch, partition in partitions(read_index(), modality):
-        if batch.key not in batches:
-            continue
-        table = read_partition(partition)
-        rows = np.array([wanted.pop((batch.key, sample), -1) for sample in table["sample_id"].to_pylist()], np.int64)
-        if (rows >= 0).any():
-            yield partition, rows[rows >= 0], table["data"].take(np.flatnonzero(rows >= 0)).to_pylist()
-    if wanted:
-        key, sample = min(wanted)
-        raise ContractBroken(
-            f"data/1_raw/{modality} has no row of {len(wanted)} samples, e.g. {sample!r} of {key}: `dvc repro validate`"
-        )
 
 
 def prepared(chosen: Modality, encoder: Loaded, samples: pa.Table, processes: int) -> dict[str, Tensor]:

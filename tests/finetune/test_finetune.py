@@ -17,11 +17,13 @@ from tasks.checkpoint import Checkpoint
 from tasks.errors import ContractBroken, Refused, UnknownName, WrongValue
 from tasks.evaluate.__main__ import evaluate
 from tasks.extract import load_encoder
+from tasks.extract.__main__ import extract
 from tasks.features import read_features
 from tasks.files import folder_digest, read_json
 from tasks.finetune.__main__ import finetune
 from tasks.finetune.encoders import Encoders
 from tasks.finetune.raw import prepared
+from tasks.finetune.reads import reads
 from tasks.params import KINDS, check, load
 from tasks.paths import ANCHOR, BUNDLE, CANDIDATES, CHAMPION, CHECKPOINTS, ENCODERS, FEATURES, REPORTS
 from tasks.pretrain.__main__ import pretrain
@@ -36,6 +38,7 @@ from tests.extract.raw import write_params as write_one
 from tests.finetune.night import PARAMS, SIDES, encoded, land, write_params
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PARAMS_YAML = Path("params.yaml")
 OUT = CANDIDATES / "finetune-gated"
 OUTPUT = Output("classification", ("other", "same"))
 
@@ -197,6 +200,7 @@ def test_every_kind_of_encoder_is_fitted_from_what_it_prepares(kind, tmp_path, m
     write_one(kind, epochs=1)
     write_raw(made := rows(kind, 12))
     pretrain("thing")
+    extract("thing")
     encoder, chosen = load_encoder(ENCODERS / "thing"), load().modalities["thing"]
     samples = pa.table(
         {"batch": ["night-00000000"] * 12, "sample_id": [row["sample_id"] for row in made], "has_thing": [True] * 12}
@@ -231,6 +235,18 @@ def test_features_are_those_of_the_judged_samples_by_the_fitted_encoders(night):
     wanted = load_encoder(OUT / "encoders/left").encode(items).tokens
     np.testing.assert_array_equal(read_features(path).tokens, wanted)
     assert not np.allclose(wanted[0], read_features(FEATURES / "left" / path.name).tokens[0])
+
+
+def test_a_worker_is_asked_for_what_the_stage_reads(night, capsys):
+    capsys.readouterr()
+    reads()
+    wanted = json.loads(capsys.readouterr().out)
+    assert wanted == [f"data/1_raw/{side}/night-00000000-000.parquet" for side in SIDES]
+    params = json.loads(PARAMS_YAML.read_text())
+    params["modalities"]["right"]["encoder"] = {"model": "/models/it", "revision": "0" * 64}
+    PARAMS_YAML.write_text(json.dumps(params))
+    reads()
+    assert json.loads(capsys.readouterr().out) == wanted[:1]  # its features are read instead
 
 
 def test_what_is_unknown_or_lost_is_told(night):
