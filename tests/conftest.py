@@ -30,6 +30,7 @@ PROCESSES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name == "recipes")  # last: they fill up what the longer files leave
     for item in items:
         if item.path.relative_to(ROOT).as_posix().startswith(PROCESSES):
             item.add_marker(pytest.mark.processes)
