@@ -3,8 +3,11 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 CONTEXT = multiprocessing.get_context("fork")  # what a test has patched holds in the child
 PATIENCE_S = 120
@@ -26,6 +29,24 @@ def dies(where: Any, name: str, when: str, do: Callable[[], Any], first: Callabl
         do()
 
     assert _ended(CONTEXT.Process(target=child)) == -signal.SIGKILL, f"{name} was not called"
+
+
+@contextmanager
+def cut_off_after(epoch: int) -> Iterator[None]:
+    """What is fitted in this block is cut off right after the checkpoint of that epoch, as by Ctrl-C."""
+    from tasks.checkpoint import Checkpoint
+
+    saved = Checkpoint.save
+
+    def save(self: Checkpoint, facts: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+        saved(self, facts, kept)
+        if facts["epoch"] == epoch:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "save", save)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 def alone(do: Callable[[], Any]) -> Any:

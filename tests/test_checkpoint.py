@@ -18,6 +18,7 @@ from tasks.files import folder_digest
 from tasks.paths import CANDIDATES, CHECKPOINTS, ENCODERS
 from tasks.pretrain.__main__ import pretrain
 from tasks.train.__main__ import train
+from tests.deaths import cut_off_after
 from tests.extract.raw import rows, write_params, write_raw
 from tests.planted import plant
 
@@ -77,17 +78,10 @@ def cut(tmp_path, monkeypatch, capsys):
     wanted = folder_digest(CANDIDATES / "mean")
     shutil.rmtree(CANDIDATES)
     CHECKPOINTS.mkdir(parents=True)
-    saved = Checkpoint.save
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", lambda *a: saved(*a) or (a[1]["epoch"] == 3 and cut_off()))
-        with pytest.raises(KeyboardInterrupt):
-            train("mean")
+    with cut_off_after(3):
+        train("mean")
     capsys.readouterr()
     return wanted, CHECKPOINTS / "mean.safetensors"
-
-
-def cut_off():
-    raise KeyboardInterrupt
 
 
 def test_what_is_whole_is_taken_up(cut, capsys):

@@ -13,7 +13,6 @@ import torch
 
 from tasks.bundle import Bundle
 from tasks.champion.__main__ import champion
-from tasks.checkpoint import Checkpoint
 from tasks.errors import ContractBroken, Refused, UnknownName, WrongValue
 from tasks.evaluate.__main__ import evaluate
 from tasks.extract import load_encoder
@@ -33,6 +32,7 @@ from tasks.select.assemble import assemble
 from tasks.tables import read_answer
 from tasks.targets import Output
 from tasks.train.__main__ import train
+from tests.deaths import cut_off_after
 from tests.extract.raw import rows, write_raw
 from tests.extract.raw import write_params as write_one
 from tests.finetune.night import PARAMS, SIDES, encoded, land, write_params
@@ -123,22 +123,13 @@ def test_twice_and_in_any_order_of_modalities_the_same_bytes(night):
     assert folder_digest(OUT) == first
 
 
-def test_a_training_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(night, monkeypatch, capsys):
+def test_a_training_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(night, capsys):
     finetune("gated")
     wanted = folder_digest(OUT)
     shutil.rmtree(OUT)
     CHECKPOINTS.mkdir(parents=True)
-    saved = Checkpoint.save
-
-    def cut_off(*arguments):
-        saved(*arguments)
-        if arguments[1]["epoch"] == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            finetune("gated")
+    with cut_off_after(2):
+        finetune("gated")
     torch.manual_seed(99)
     finetune("gated")
     assert "finetune-gated: resumes at epoch 3 of 3" in capsys.readouterr().out

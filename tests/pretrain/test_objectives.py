@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.checkpoint import Checkpoint
 from tasks.errors import ContractBroken
 from tasks.extract import image, load_encoder
 from tasks.files import folder_digest
@@ -24,6 +23,7 @@ from tasks.ranks import ALONE
 from tasks.steady import steady
 from tasks.tables import UNLABELLED
 from tasks.targets import read_target
+from tests.deaths import cut_off_after
 from tests.extract.raw import rows, write_params
 from tests.pretrain.bars import interaction
 from tests.pretrain.test_pretrain import FOLDER, fitted
@@ -88,21 +88,12 @@ def test_the_epoch_that_is_best_on_watched_samples_is_kept_and_patience_ends(cap
     assert "on watched samples at best" in capsys.readouterr().out
 
 
-def test_a_training_that_is_cut_off_ends_in_the_same_bytes(monkeypatch, capsys):
+def test_a_training_that_is_cut_off_ends_in_the_same_bytes(capsys):
     write_params("tabular", objective="masked", epochs=6)
     wanted = fitted(many())
     CHECKPOINTS.mkdir(parents=True)
-    saved = Checkpoint.save
-
-    def cut_off(self, facts, kept):
-        saved(self, facts, kept)
-        if facts["epoch"] == 3:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain("thing")
+    with cut_off_after(3):
+        pretrain("thing")
     pretrain("thing")
     assert "thing: resumes at epoch 4 of 6" in capsys.readouterr().out
     assert folder_digest(FOLDER) == wanted

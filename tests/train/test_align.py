@@ -7,7 +7,6 @@ import pytest
 import torch
 import yaml
 
-from tasks.checkpoint import Checkpoint
 from tasks.errors import ContractBroken
 from tasks.features import Features, read_features, read_sample_ids, write_features
 from tasks.files import folder_digest, read_json, write_json
@@ -18,6 +17,7 @@ from tasks.train import load_candidate
 from tasks.train.__main__ import train
 from tasks.train.align import Align, info_nce, unit
 from tasks.train.inputs import read_inputs
+from tests.deaths import cut_off_after
 from tests.planted import plant
 
 MODALITIES = ("audio", "image", "text")
@@ -131,22 +131,13 @@ def test_the_plain_candidates_stay_as_they_are():
     assert folder_digest(CANDIDATES / "plain") == first
 
 
-def test_a_training_that_is_cut_off_ends_in_the_same_bytes_and_another_weight_is_another_training(monkeypatch, capsys):
+def test_a_training_that_is_cut_off_ends_in_the_same_bytes_and_another_weight_is_another_training(capsys):
     asked(missing="mapped")
     train("mean")
     wanted = folder_digest(CANDIDATES / "mean")
     CHECKPOINTS.mkdir(parents=True)
-    saved = Checkpoint.save
-
-    def cut_off(self, facts, kept):
-        saved(self, facts, kept)
-        if facts["epoch"] == 3:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            train("mean")
+    with cut_off_after(3):
+        train("mean")
     train("mean")
     assert "mean: resumes at epoch 4 of 6" in capsys.readouterr().out
     assert folder_digest(CANDIDATES / "mean") == wanted

@@ -11,7 +11,6 @@ from scipy.special import expit, softmax
 from scipy.stats import norm
 from torch.nn.functional import cross_entropy
 
-from tasks.checkpoint import Checkpoint
 from tasks.files import folder_digest
 from tasks.paths import CANDIDATES, CHECKPOINTS
 from tasks.targets import read_target
@@ -19,6 +18,7 @@ from tasks.train.__main__ import train
 from tasks.train.fusions import FUSIONS
 from tasks.train.network import Network
 from tasks.train.pace import Pace, held_back, slowed, sureness
+from tests.deaths import cut_off_after
 from tests.planted import plant
 from tests.train.unequal import unequal
 
@@ -159,34 +159,25 @@ def test_a_fit_is_the_same_bytes_in_any_order_of_modalities_and_others_with_othe
     assert len(set(digests)) == 3
 
 
-def test_a_training_that_was_cut_off_ends_in_the_same_bytes_and_its_checkpoint_is_of_these_knobs(night, monkeypatch, capsys):
+def test_a_training_that_was_cut_off_ends_in_the_same_bytes_and_its_checkpoint_is_of_these_knobs(night, capsys):
     night()
     train("mean")
     wanted = folder_digest(CANDIDATES / "mean")
     shutil.rmtree(CANDIDATES)
     CHECKPOINTS.mkdir(parents=True)
-    saved = Checkpoint.save
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", lambda *a: saved(*a) or (a[1]["epoch"] == 3 and _cut_off()))
-        with pytest.raises(KeyboardInterrupt):
-            train("mean")
+    with cut_off_after(3):
+        train("mean")
     night(slowing=0.25)
     train("mean")
     assert "is of another training; starts afresh" in capsys.readouterr().out
     shutil.rmtree(CHECKPOINTS)
     CHECKPOINTS.mkdir()
     night()
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", lambda *a: saved(*a) or (a[1]["epoch"] == 3 and _cut_off()))
-        with pytest.raises(KeyboardInterrupt):
-            train("mean")
+    with cut_off_after(3):
+        train("mean")
     train("mean")
     assert "resumes at epoch 4 of 6" in capsys.readouterr().out
     assert folder_digest(CANDIDATES / "mean") == wanted
-
-
-def _cut_off():
-    raise KeyboardInterrupt
 
 
 def test_what_starves_is_learned():
