@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
 
+from tasks.paths import BUNDLE  # noqa: E402
 from tasks.run.graph import Stage, stages, with_upstream  # noqa: E402
 from tasks.run.operators import RETRY, Admit, After, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
@@ -90,7 +91,10 @@ with DAG(
         if stage.each in shared
     }
     admit = Admit(task_id="admit", queue=CONTROL, verb="admit", stages=sorted(first))
-    measure = After(task_id="measure", verb="measure", stages=names, trigger_rule=RULE)
+    leaves = sorted(set(names) - {name for stage in rendered for name in stage.upstream})
+    makers = [stage.name for stage in rendered if str(BUNDLE) in stage.outs] or leaves
+    made = with_upstream({stage.name: stage.upstream for stage in rendered}, *makers)
+    measure = After(task_id="measure", verb="measure", stages=sorted(made), trigger_rule=RULE)
     close = Close(task_id="close", queue=CONTROL, verb="close", stages=names, trigger_rule="all_done")
     verify = Verify(task_id="verify", queue="gpu", pool="gpu", verb="verify")  # only with gate.verify: true
     promote = Promote(task_id="promote", queue=CONTROL, verb="promote", trigger_rule=RULE)
@@ -108,8 +112,6 @@ with DAG(
             task >> waiting
         waiting[1:] >> tasks[stage.name]
     tasks["validate"] >> admit
-    leaves = set(names) - {name for stage in rendered for name in stage.upstream}
-    for name in sorted(leaves):
-        tasks[name] >> measure
-    [admit, measure] >> close >> verify >> promote >> again
+    [tasks[name] for name in makers] >> measure  # beside the judging, which waits for none of it
+    [*(tasks[name] for name in leaves), admit, measure] >> close >> verify >> promote >> again
     close >> [promote, again]

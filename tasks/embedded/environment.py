@@ -15,7 +15,7 @@ from tasks.files import write_bytes
 from tasks.run.settings import Settings
 
 USER = "nightloom"
-AT_ONCE = 2  # tasks
+AT_ONCE = 3  # tasks, on two cores: while one waits for git, DVC or Airflow another can compute
 
 
 def environment(s: Settings, root: Path, port: int) -> dict[str, str]:

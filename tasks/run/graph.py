@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ class Stage:
         upstream: the stages it waits for.
         airflow: its scheduling needs.
         each: the modality of whose raw partitions its out has a file each, "" for another stage: several workers can share it.
+        outs: what it writes, as dvc.yaml names it.
     """
 
     name: str
     upstream: tuple[str, ...]
     airflow: Mapping[str, Any]
     each: str = ""
+    outs: tuple[str, ...] = ()
 
     @property
     def task_id(self) -> str:
@@ -57,7 +59,8 @@ def stages(root: Path, kept: Path | None = None) -> list[Stage]:
     """
     place = kept / f"{_content(root)}.json" if kept else None
     if place and place.is_file():
-        return [Stage(s["name"], tuple(s["upstream"]), s["airflow"], s["each"]) for s in json.loads(place.read_text())]
+        kept_as = json.loads(place.read_text())
+        return [Stage(**{**stage, "upstream": tuple(stage["upstream"]), "outs": tuple(stage["outs"])}) for stage in kept_as]
     if place is None:
         return _resolve(root)
     with tempfile.TemporaryDirectory(
@@ -90,7 +93,7 @@ def _sketch(root: Path, folder: Path) -> Path:
 
 
 def _content(root: Path) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(field.name for field in fields(Stage)).encode())  # what is kept of a stage
     for file in _files(root):
         digest.update(file.name.encode() + b"\0" + (file.read_bytes() if file.is_file() else b"") + b"\0")
     return digest.hexdigest()[:16]
@@ -115,6 +118,7 @@ def _resolve(root: Path) -> list[Stage]:
                 tuple(sorted(up.name for up in graph.successors(stage) if isinstance(up, PipelineStage))),
                 _scheduling(stage.name, (stage.meta or {}).get("airflow") or {}),
                 (stage.meta or {}).get("each", ""),
+                tuple(out.def_path for out in stage.outs),
             )
             for stage in repo.index.stages
             if isinstance(stage, PipelineStage)
