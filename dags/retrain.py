@@ -91,6 +91,7 @@ with DAG(
         if stage.each in shared
     }
     admit = Admit(task_id="admit", queue=CONTROL, verb="admit", stages=sorted(first))
+    docs = After(task_id="docs", queue=CONTROL, verb="docs", stages=sorted(first))  # beside what follows: a page for people
     leaves = sorted(set(names) - {name for stage in rendered for name in stage.upstream})
     makers = [stage.name for stage in rendered if str(BUNDLE) in stage.outs] or leaves
     made = with_upstream({stage.name: stage.upstream for stage in rendered}, *makers)
@@ -111,7 +112,7 @@ with DAG(
         for task in before:
             task >> waiting
         waiting[1:] >> tasks[stage.name]
-    tasks["validate"] >> admit
+    tasks["validate"] >> [admit, docs]
     [tasks[name] for name in makers] >> measure  # beside the judging, which waits for none of it
-    [*(tasks[name] for name in leaves), admit, measure] >> close >> verify >> promote >> again
+    [*(tasks[name] for name in leaves), admit, docs, measure] >> close >> verify >> promote >> again
     close >> [promote, again]

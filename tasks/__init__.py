@@ -5,6 +5,7 @@
     profile    data/1_raw -> data/2_profiles                decode and measure each modality                    (stage)
     validate   data/2_profiles -> data/3_manifest           expectations, quarantine, splits                    (stage)
     admit      stop a night whose critical expectations fail, before any GPU is used                            (task)
+    docs       what validate found, as Great Expectations' pages                                                (task)
     pretrain   reference -> data/5_models/encoders          fit one encoder per modality                        (stage)
     extract    data/1_raw -> data/4_features                token features from the frozen encoders             (stage)
     train      data/4_features -> data/5_models/candidates  fit every fusion and the plain candidates           (stage)

@@ -41,6 +41,12 @@ def _admit(body: Mapping[str, Any]) -> object:
     return admit(settings(), body["run"], body["opened"]["commit"], _locks(body["fragments"]))
 
 
+def _docs(body: Mapping[str, Any]) -> object:
+    from tasks.run.admit import data_docs
+
+    return data_docs(settings(), body["run"], body["opened"]["commit"], _locks(body["fragments"]))
+
+
 def _measure(body: Mapping[str, Any]) -> object:
     from tasks.run.measured import measured
 
@@ -113,6 +119,7 @@ VERBS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "fill": _fill,
     "stage": _stage,
     "admit": _admit,
+    "docs": _docs,
     "measure": _measure,
     "close": _close,
     "verify": _verify,

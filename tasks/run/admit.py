@@ -17,7 +17,7 @@ from tasks.run.workspace import workspace
 
 
 def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict[str, Any]:
-    """Read what validate found, render Data Docs, and let the night go on or not.
+    """Read what validate found, and let the night go on or not; `data_docs` renders the pages meanwhile.
 
     Args:
         s: where central, remote and reports are.
@@ -31,7 +31,7 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
     """
     with workspace(s, commit, "admit") as folder, chdir(folder):
         bring(folder, fragments, [str(MANIFEST)])
-        docs = _render(folder, s.reports / page_folder(run), run, git("log", "-1", "--format=%cI", commit, cwd=folder))
+        docs = _place(s, run) / "index.html"
         validation = read_json(folder / MANIFEST / "validation.json")
         names = {f"{b['name']}-{b['digest'][:8]}": b["name"] for b in ledger(folder)}
         released = {f"{b['name']}-{b['digest'][:8]}" for b in ledger(folder) if b["status"] == "released"}
@@ -45,6 +45,27 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
             "waived": [e["reason"] for e in waived],
             "docs": str(docs),
         }
+
+
+def data_docs(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> str:
+    """Render what validate found as Great Expectations' Data Docs: seconds of imports that no GPU has to wait for.
+
+    Args:
+        s, run, commit, fragments: as for `admit`.
+
+    Returns:
+        The page.
+    """
+    from tasks.validate.docs import render
+
+    with workspace(s, commit, "docs") as folder, chdir(folder):
+        bring(folder, fragments, [str(MANIFEST)])
+        moment = git("log", "-1", "--format=%cI", commit, cwd=folder)
+        return str(render(folder / MANIFEST, _place(s, run), run, moment))
+
+
+def _place(s: Settings, run: str) -> Path:
+    return s.reports / page_folder(run) / "data_docs"
 
 
 def failures(validation: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -83,9 +104,3 @@ def ledger(folder: Path) -> list[dict[str, Any]]:
     """The batches that were ever ingested, with their status: accepted, rejected or released."""
     batches: list[dict[str, Any]] = json.loads((folder / "data/batches.json").read_text())["batches"]
     return batches
-
-
-def _render(folder: Path, to: Path, run: str, moment: str) -> Path:
-    from tasks.validate.docs import render
-
-    return render(folder / MANIFEST, to / "data_docs", run, moment)

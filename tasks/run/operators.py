@@ -165,7 +165,7 @@ def fragments(context: Any, stages: Sequence[str]) -> dict[str, Any]:
 
 
 class After(Step):
-    """What comes after stages: admit, measure, close."""
+    """What comes after stages: admit, docs, measure, close."""
 
     def __init__(self, *, stages: Sequence[str], **kwargs: Any) -> None:
         """Take the names of the stages whose fragments are wanted."""
