@@ -47,21 +47,21 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
         }
 
 
-def data_docs(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> str:
+def data_docs(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict[str, str]:
     """Render what validate found as Great Expectations' Data Docs: seconds of imports that no GPU has to wait for.
 
     Args:
         s, run, commit, fragments: as for `admit`.
 
     Returns:
-        The page.
+        `page`.
     """
     from tasks.validate.docs import render
 
     with workspace(s, commit, "docs") as folder, chdir(folder):
         bring(folder, fragments, [str(MANIFEST)])
         moment = git("log", "-1", "--format=%cI", commit, cwd=folder)
-        return str(render(folder / MANIFEST, _place(s, run), run, moment))
+        return {"page": str(render(folder / MANIFEST, _place(s, run), run, moment))}
 
 
 def _place(s: Settings, run: str) -> Path:

@@ -57,8 +57,8 @@ class House:
 
     @property
     def tasks(self) -> int:
-        """Airflow's tasks of a night: the stages, and open, admit, measure, close, verify, promote, again."""
-        return len(self.units["stages"]) - 1 + 7
+        """Airflow's tasks of a night: the stages, and open, admit, docs, measure, close, verify, promote, again."""
+        return len(self.units["stages"]) - 1 + 8
 
     def first(self) -> Night:
         """All samples are new."""
