@@ -36,8 +36,8 @@ def test_a_first_night_pays_for_all_and_the_next_for_what_is_new() -> None:
     assert house.second().cpu_s == pytest.approx(5 + (1 + 1) + (2 + 2) + (3 + 10.1) + (4 + 20.2) + 0.1)
     assert house.second().raw_bytes == 100 * 100_000
     assert house.partitions(10_100) == 11 + 1
-    # new partitions, and the results of 11 in profiles and in features; 12 tasks ask twice more
-    assert house.second().gets == 2 + 22 + 12 * 2
+    # new partitions, and the results of 11 in profiles and in features; 13 tasks ask twice more
+    assert house.second().gets == 2 + 22 + 13 * 2
 
 
 def test_a_partition_ends_at_rows_or_at_megabytes() -> None:
