@@ -5,13 +5,11 @@ None, on a night whose encoders are those of the champion and of the anchor; els
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
-from tasks.bundle import Bundle
-from tasks.champion.features import to_encode
 from tasks.paths import ANCHOR, CHAMPION, RAW
 from tasks.stage import enter
-from tasks.train.inputs import read_samples_of
-from tasks.train.raws import holding
 
 
 def reads() -> None:
@@ -21,11 +19,21 @@ def reads() -> None:
         NoData: a bundle, features or the manifest are absent.
         ContractBroken: a bundle is damaged.
     """
+    reigning = [folder for folder in (CHAMPION, ANCHOR) if folder.is_dir() and any(folder.iterdir())]
+    print(json.dumps(_read_by(reigning) if reigning else []))
+
+
+def _read_by(folders: Sequence[Path]) -> list[str]:
+    from tasks.bundle import Bundle  # torch, which nobody needs before there is a champion
+    from tasks.champion.features import to_encode
+    from tasks.train.inputs import read_samples_of
+    from tasks.train.raws import holding
+
     samples = read_samples_of(["test"])
-    bundles = [Bundle.load(folder) for folder in (CHAMPION, ANCHOR) if folder.is_dir() and any(folder.iterdir())]
+    bundles = [Bundle.load(folder) for folder in folders]
     modalities = sorted({modality for bundle in bundles for modality in to_encode(bundle, samples)})
     found = [partition for modality in modalities for _, partition in holding(modality, samples)]
-    print(json.dumps([str(RAW / partition.path) for partition in found]))
+    return [str(RAW / partition.path) for partition in found]
 
 
 if __name__ == "__main__":

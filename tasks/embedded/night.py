@@ -1,5 +1,6 @@
 """`make run`: one night, from a landed batch to a verdict."""
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -79,6 +80,8 @@ def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
     since = datetime.now(UTC).isoformat()
     say(f"starting Airflow on http://127.0.0.1:{port} (logs: {s.home / 'logs'})")
     rest = Rest(f"http://127.0.0.1:{port}", environment.USER, environment.password(s.home / "airflow"))
+    if s.mlflow.startswith("sqlite:"):
+        group.start("mlflow-tables", [sys.executable, "-m", "tasks.promote.tracking"], s.home / "logs" / "mlflow-tables.log")
     airflow.migrate(group, s)
     airflow.start(group, s, names)
     airflow.wait(lambda: airflow.answers(rest), group, f"Airflow did not answer in time; see {s.home / 'logs'}")

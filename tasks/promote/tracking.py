@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tasks.run.settings import Settings
+from tasks.run.settings import Settings, settings
 
 EXPERIMENT = "nightloom"
 RUN_TAG = "nightloom.run"
@@ -72,3 +72,10 @@ def find_or_create_run(client: Any, experiment: str, run: str, start_ms: int) ->
     if not client.search_runs([experiment], filter_string=wanted, max_results=1):
         client.create_run(experiment, start_time=start_ms, run_name=run, tags={RUN_TAG: escaped})
     return min(client.search_runs([experiment], filter_string=wanted), key=lambda found: found.info.run_id)
+
+
+if __name__ == "__main__":  # beside Airflow's start, so that no night waits for the tables of a new SQLite file
+    try:
+        connect(settings())
+    except Exception as error:  # the first run to be logged tries again, and tells people
+        print(f"MLflow's tables were not made: {type(error).__name__}: {error}")

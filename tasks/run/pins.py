@@ -28,10 +28,10 @@ def write(s: Settings, folder: Path) -> None:
             "anchor": {"version": anchor.version if anchor else None},
         },
     )
-    for name, reign in (("champion", champion), ("anchor", anchor)):
-        if reign is None:
-            _pin_nothing(folder, name)
-        else:
+    reigns = {"champion": champion, "anchor": anchor}
+    _pin_nothing(folder, *(name for name, reign in reigns.items() if reign is None))
+    for name, reign in reigns.items():
+        if reign is not None:
             _pin(folder, name, bundle_entry(folder, reign.commit))
 
 
@@ -123,13 +123,15 @@ def _pin(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
     dump_yaml(str(folder / "data" / f"{name}.dvc"), {"outs": [{**entry, "path": name}]})
 
 
-def _pin_nothing(folder: Path, name: str) -> None:
-    """An empty folder: there is no champion yet, or nothing to start from."""
+def _pin_nothing(folder: Path, *names: str) -> None:
+    """Empty folders: there is no champion yet, or nothing to start from."""
     from dvc.repo import Repo
 
-    if (folder / "data" / f"{name}.dvc").is_file():
+    lacking = [f"data/{name}" for name in names if not (folder / "data" / f"{name}.dvc").is_file()]
+    if not lacking:
         return
-    (folder / "data" / name).mkdir(parents=True)
+    for path in lacking:
+        (folder / path).mkdir(parents=True)
     with Repo() as repo:
-        repo.add(f"data/{name}")
-        intact.push(repo, [f"data/{name}"])
+        repo.add(lacking)
+        intact.push(repo, lacking)
