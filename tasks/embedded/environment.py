@@ -91,7 +91,7 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",  # s, until a task whose worker was killed is tried again
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",  # s, to look for tasks of a scheduler that was killed
         "SCHEDULER__TASK_QUEUED_TIMEOUT": "120",  # s, until a task that no worker takes is queued again
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",  # s, to look for ended tasks: twelve wait for one another in a night
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",  # s, to look for ended tasks: twelve wait for one another in a night
         "WORKERS__EXECUTION_API_RETRIES": "30",  # an API server that is away for a minute costs no healthy task its life
         "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "5",  # s
         "USAGE_DATA_COLLECTION__ENABLED": "False",
