@@ -25,7 +25,7 @@ from tests.bench.incremental import PARAMS
 from tests.bench.landing import land
 from tests.bench.nights import World, children_cpu_s
 
-SIZES = (500, 2500)  # samples
+SIZES = (1000, 4000)  # samples
 OBJECTS = (10, 40)
 UNITS = Path(__file__).with_name("units.json")
 
