@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tasks.errors import ContractBroken
-from tasks.parallel import MOST_BYTES, MOST_ITEMS, STEP, stretches, workers
+from tasks.parallel import MOST_BYTES, MOST_ITEMS, STEP, evenly, in_memory, workers
 
 
 def doubled(items: list[bytes]) -> tuple[int, list[bytes]]:
@@ -24,7 +24,7 @@ def test_stretches_come_back_in_their_order(count, processes):
     items = [str(number).encode() for number in range(count)]
     with workers(doubled, processes) as each:
         for _ in range(2):
-            found = list(each(items))
+            found = list(each(in_memory(items)))
             assert [item for _, part in found for item in part] == [2 * item for item in items]
             assert (os.getpid() in {process for process, _ in found}) == (processes == 1)
 
@@ -32,9 +32,21 @@ def test_stretches_come_back_in_their_order(count, processes):
 @pytest.mark.parametrize(("size", "longest"), [(1, MOST_ITEMS), (MOST_BYTES // 50, 3 * STEP), (MOST_BYTES, STEP)])
 def test_a_stretch_is_neither_many_items_nor_many_bytes(size, longest):
     items = [bytes(size)] * 2 * MOST_ITEMS
-    parts = stretches(items)
+    parts = in_memory(items)
     assert {len(part) for part in parts[:-1]} == {longest}
     assert [item for part in parts for item in part] == items
+
+
+@pytest.mark.parametrize("count", [0, 1, STEP - 1, STEP, 5 * STEP + 3, 1000, 10_000])
+@pytest.mark.parametrize("most", [1, STEP + 1, 100, 10**6])
+def test_parts_are_whole_in_order_and_of_nearly_the_same_length(count, most):
+    parts = evenly(count, most)
+    assert [place for begin, end in parts for place in range(begin, end)] == list(range(count))
+    lengths = [end - begin for begin, end in parts]
+    assert all(length % STEP == 0 for length in lengths[:-1])
+    assert max(lengths, default=0) <= min(MOST_ITEMS, max(STEP, most + STEP))
+    if count > most >= STEP:
+        assert max(lengths) - sum(lengths) / len(lengths) <= STEP
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -43,7 +55,7 @@ def test_a_mistake_comes_out_as_what_it_is(processes):
         raise ContractBroken(f"no {items[0]!r}")
 
     with workers(refuse, processes) as each, pytest.raises(ContractBroken, match="no b'7'"):
-        list(each([b"7"] * 2 * MOST_ITEMS))
+        list(each([[b"7"]] * 4))
 
 
 def test_a_killed_process_ends_the_stage_as_if_it_had_been_killed(capsys):
@@ -51,7 +63,7 @@ def test_a_killed_process_ends_the_stage_as_if_it_had_been_killed(capsys):
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(SystemExit, match="137"), workers(die, 2) as each:
-        list(each([b""] * 2 * MOST_ITEMS))
+        list(each([[b""]] * 4))
     assert "was killed" in capsys.readouterr().err
 
 
@@ -59,7 +71,7 @@ ENDLESS = """
 import time
 from tasks.parallel import workers
 with workers(lambda items: time.sleep(600), 2) as each:
-    list(each([b""] * 1000))
+    list(each([[b""]] * 4))
 """
 
 

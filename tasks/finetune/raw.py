@@ -14,7 +14,7 @@ from torch import Tensor
 from tasks.extract import Loaded
 from tasks.extract import prepared as inputs_of
 from tasks.features import write_features
-from tasks.parallel import workers
+from tasks.parallel import in_memory, workers
 from tasks.params import Modality
 from tasks.profile import decoded, kind_module
 from tasks.train.raws import raw_rows
@@ -40,7 +40,7 @@ def prepared(chosen: Modality, encoder: Loaded, samples: pa.Table, processes: in
     with workers(partial(_made, chosen, encoder), processes) as each:
         for _, rows, items in raw_rows(chosen.name, samples):
             at = 0
-            for count, (there, arrays) in each(items):
+            for count, (there, arrays) in each(in_memory(items)):
                 for key, values in arrays.items():
                     name = f"{chosen.name}/{key}"
                     if name not in whole:

@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -16,11 +15,11 @@ from tasks import params as parameters
 from tasks.files import new_folder
 from tasks.index import Partition, partitions, read_index
 from tasks.memo import not_brought
-from tasks.parallel import workers
+from tasks.parallel import PARTS, workers
 from tasks.paths import PROFILES
 from tasks.profile import decoded, kind_module, measured, schema
 from tasks.profile.partition import check_profile, write_profile
-from tasks.raw import read_partition
+from tasks.raw import Stretch, worked_on
 from tasks.stage import count, enter
 
 
@@ -28,7 +27,7 @@ def profile(modality: str) -> None:
     """Write data/2_profiles/<modality>/: a Parquet file per raw partition, a row per raw row, in its order.
 
     Each depends on its partition's content alone. Those that were brought are taken as they are (`tasks.memo.brought`),
-    and their raw partitions are not read. One partition at a time is in memory; `threads` processes decode its rows.
+    and their raw partitions are not read. The profiles of two partitions are in memory; `threads` processes read and decode.
 
     Raises:
         NoData: nothing has landed.
@@ -42,8 +41,8 @@ def profile(modality: str) -> None:
         landed = [partition for _, partition in partitions(read_index(), modality)]
         ours = not_brought(landed, PROFILES / modality, folder, ".parquet", partial(_check, columns=schema(kind)))
         with workers(measure, params.threads if ours else 1) as each:
-            for partition in ours:
-                table = _profile(partition, each)
+            for partition, ids, parts in worked_on(ours, each, PARTS * params.threads):
+                table = pa.concat_tables(parts).add_column(0, "sample_id", pa.array(ids, pa.string())).combine_chunks()
                 print(f"{modality}: {partition.path}: {pc.sum(table['ok'])} of {table.num_rows} decoded", flush=True)
                 write_profile(folder / f"{partition.stem}.parquet", table, partition.md5)
     done = sum(partition.rows for partition in ours)
@@ -55,15 +54,9 @@ def _check(path: Path, partition: Partition, columns: pa.Schema) -> None:
     check_profile(path, partition.md5, partition.rows, columns)
 
 
-def _profile(partition: Partition, each: Callable[[Sequence[bytes]], Iterable[pa.Table]]) -> pa.Table:
-    raw = read_partition(partition)
-    table = pa.concat_tables(each(raw["data"].to_pylist()))
-    return table.add_column(0, "sample_id", raw["sample_id"]).combine_chunks()
-
-
-def _measured(items: Sequence[bytes], kind: ModuleType, options: Any) -> pa.Table:
+def _measured(stretch: Stretch, kind: ModuleType, options: Any) -> pa.Table:
     """The rows of these samples, without their ids."""
-    refused: dict[int, str] = {}
+    items, refused = stretch.read(), dict[int, str]()
     columns = measured(kind, decoded(kind, items, options, refused), options)
     for place in sorted(refused):
         for column in columns.values():
