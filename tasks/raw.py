@@ -94,8 +94,9 @@ def stretches(partition: Partition, parts: int, raw: Path = RAW) -> list[Stretch
     path, found = raw / partition.path, []
     with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
         groups = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
+    cuts = -(-parts // max(1, len(groups)))  # of a group: one that is cut is read by several
     for number, rows in enumerate(groups):
-        found += [Stretch(path, partition.md5, number, *ends) for ends in evenly(rows, -(-partition.rows // parts))]
+        found += [Stretch(path, partition.md5, number, *ends) for ends in evenly(rows, -(-rows // cuts))]
     return found
 
 

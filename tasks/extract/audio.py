@@ -44,11 +44,18 @@ def log_mel(sound: npt.NDArray[np.float32], options: Options) -> npt.NDArray[np.
     padded = torch.zeros(steps + window)
     padded[window // 2 : window // 2 + min(len(sound), steps)] = torch.from_numpy(sound[:steps])
     frames = padded.unfold(0, window, hop)[: -(-steps // hop)]
-    size = 2 ** (int(np.ceil(np.log2(window))) + 1)  # twice the window: low bands are narrower than a bin otherwise
+    size = _spectrum(window, options)
     squares = torch.view_as_real(torch.fft.rfft(frames * _hann(window), size)).square_()
     power = squares[..., 0] + squares[..., 1]  # [frames, size / 2 + 1]
     mel = power @ _filters(options.bands, size, options.sample_rate_hz)
     return np.asarray(mel.add_(FLOOR).log_().numpy())
+
+
+def _spectrum(window: int, options: Options) -> int:
+    """Length of a Fourier transform: the least power of two that holds a window, with a bin in the narrowest band."""
+    step = np.log10(1 + options.sample_rate_hz / 2 / 700) / (options.bands + 1)
+    narrowest_hz = 700 * (10**step - 1)  # half of the lowest band
+    return int(2 ** np.ceil(np.log2(max(window, options.sample_rate_hz / narrowest_hz))))
 
 
 @lru_cache(maxsize=8)
@@ -94,7 +101,8 @@ def fit_facts(arrays: Sequence[npt.NDArray[np.float32]], options: Options) -> di
 
 def prepare(array: npt.NDArray[np.float32], options: Options, facts: Mapping[str, Any]) -> Inputs:
     """`mel` float32 [1, bands, tokens * frames per token], standardised; after the sound's end it is 0 and tokens are off."""
-    mel = (log_mel(array, options) - np.array(facts["mean"])) / np.array(facts["deviation"])
+    mean, deviation = (np.array(facts[key], dtype=np.float32) for key in ("mean", "deviation"))
+    mel = (log_mel(array, options) - mean) / deviation
     tokens, (_, per_token) = token_count(options), _frames(options)
     used = min(len(mel), _used_frames(array, options))
     pixels = np.zeros((1, options.bands, tokens * per_token), dtype=np.float32)

@@ -56,7 +56,7 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
     """
     with refusing("sound (WAV, FLAC, Ogg or MP3, or a video's)"):
         frames, rate = _read(data, options)
-    peak = float(np.abs(frames).max())  # NaN, if there is one
+    peak = float(max(frames.max(), -frames.min()))  # NaN, if there is one
     if not math.isfinite(peak):
         raise ContractBroken(f"sound with NaN or infinity, first at frame {int(np.argmin(np.isfinite(frames).all(axis=1)))}")
     if peak > LOUDEST:
@@ -218,12 +218,11 @@ def _resample(mono: npt.NDArray[np.float32], rate: int, wanted: int) -> npt.NDAr
 
 def measure(array: npt.NDArray[np.float32], options: Options) -> dict[str, float]:
     """Root mean square and highest magnitude (full scale 1), and sign changes per second."""
-    wide = array.astype(np.float64)
-    changes = int(np.count_nonzero(np.diff(np.signbit(wide))))
+    wide, below = array.astype(np.float64), np.signbit(array)
     return {
-        "rms": math.sqrt(float(np.mean(wide**2))),
-        "peak": float(np.abs(wide).max()),
-        "zero_crossings_hz": changes * options.sample_rate_hz / len(wide),
+        "rms": math.sqrt(float(wide @ wide) / len(wide)),
+        "peak": float(max(array.max(), -array.min())),
+        "zero_crossings_hz": int(np.count_nonzero(below[1:] != below[:-1])) * options.sample_rate_hz / len(array),
     }
 
 
@@ -234,7 +233,8 @@ def near_hash(array: npt.NDArray[np.float32]) -> int | None:
     if length < 64 or float(np.abs(array).max()) < 1e-4:
         return None
     parts = array[: 9 * length].reshape(9, length) * _window(length)
-    power = np.abs(np.fft.rfft(parts, 1 << length.bit_length(), axis=1)) ** 2  # [9, bins]; a power of two is fast
+    spectra = np.fft.rfft(parts, 1 << length.bit_length(), axis=1)  # [9, bins]; a power of two is fast
+    power = spectra.real**2 + spectra.imag**2
     edges = np.geomspace(2, power.shape[1], 10).astype(int)
     bands = np.log(np.add.reduceat(power, edges[:-1], axis=1) + 1e-12)  # [9, 9]
     return signed64((np.diff(np.diff(bands, axis=0), axis=1) > 0).ravel())

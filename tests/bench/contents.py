@@ -170,12 +170,12 @@ def each(decode: Callable[[bytes], Any]) -> Callable[[Sequence[bytes]], Any]:
 
 
 CONTENTS = {
-    "image": Content({"side_px": 64, "channels": 3}, picture, each(decode_picture), 1500),
-    "audio": Content({"sample_rate_hz": 16_000, "max_s": 2.0, "window_s": 0.025}, sound, each(decode_sound), 2000),
+    "image": Content({"side_px": 64, "channels": 3}, picture, each(decode_picture), 3000),
+    "audio": Content({"sample_rate_hz": 16_000, "max_s": 2.0, "window_s": 0.025}, sound, each(decode_sound), 4000),
     "video": Content({}, clip, each(decode_clip), 200),
-    "text": Content({}, words, decode_words, 20_000),
-    "timeseries": Content({"channels": 6, "rate_hz": 100}, series, each(decode_series), 2000),
-    "pointcloud": Content({"fields": ["intensity"]}, cloud, each(decode_cloud), 600),
-    "volume": Content({}, solid, each(decode_solid), 400),
-    "tabular": Content({"numbers": [f"n{i}" for i in range(8)], "categories": ["c0", "c1"]}, row, decode_rows, 50_000),
+    "text": Content({}, words, decode_words, 40_000),
+    "timeseries": Content({"channels": 6, "rate_hz": 100}, series, each(decode_series), 4000),
+    "pointcloud": Content({"fields": ["intensity"]}, cloud, each(decode_cloud), 1500),
+    "volume": Content({}, solid, each(decode_solid), 800),
+    "tabular": Content({"numbers": [f"n{i}" for i in range(8)], "categories": ["c0", "c1"]}, row, decode_rows, 300_000),
 }

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tasks.files import file_digest
 from tasks.index import Batch, Partition, write_index
+from tasks.ingest.partitions import GROUP_BYTES, GROUP_ROWS
 from tasks.paths import INDEX, RAW, REFERENCE
 
 CLASSES = ("high", "low")
@@ -154,7 +155,9 @@ def write_raw(rows: list[dict], name: str = "thing", per_partition: int = 30) ->
 
 def _write(path: str, table: pa.Table) -> Partition:
     (RAW / path).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, RAW / path)
+    words, row_bytes = [name for name in table.column_names if name != "data"], table.nbytes // table.num_rows
+    rows = max(1, GROUP_BYTES // max(1, row_bytes))
+    pq.write_table(table, RAW / path, min(rows, GROUP_ROWS), compression="zstd", use_dictionary=words)
     return Partition(path, table.num_rows, file_digest(RAW / path, "md5"))
 
 
