@@ -95,7 +95,7 @@ def write_answers(path: str) -> None:
     from tasks.train.inputs import read_inputs, read_outputs
 
     params, parts = load(), []
-    folders = candidate_folders(params.modalities, params.fusions)
+    folders = candidate_folders(params.modalities, params.fusions, params.train.finetune)
     target, output = params.gate.target, read_outputs()[params.gate.target]
     for split in ("val", "test"):
         inputs = read_inputs(params.modalities, split)
