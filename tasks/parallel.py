@@ -14,7 +14,7 @@ from tasks.stage import die_with_parent
 
 STEP = 16  # a stretch has a multiple of it, so that nobody's batches are half empty
 PARTS = 4  # stretches of a partition for each process: none waits long for the last one
-MOST_ITEMS, MOST_BYTES = 256, 2 << 20  # of a stretch, if STEP items are not more: what lies in pipes stays small
+MOST_ITEMS, MOST_BYTES = 1024, 2 << 20  # of a stretch, if STEP items are not more: what lies in pipes stays small
 KILLED = 128 + signal.SIGKILL  # a shell's exit code of a killed command: the stage is tried again
 
 Result = TypeVar("Result")
