@@ -79,8 +79,13 @@ class Stretch:
 @lru_cache(maxsize=1)
 def _group(path: Path, md5: str, number: int) -> pa.ChunkedArray:
     """Column `data` of a row group; by its content's md5 too, since another file may stand there later."""
-    with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:  # no threads: this may be a forked process
+    with _opened(path) as file:
         return file.read_row_group(number, columns=["data"], use_threads=False)["data"]
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    """To be read without threads, which do not survive a fork."""
+    return pq.ParquetFile(path, pre_buffer=False)
 
 
 def stretches(partition: Partition, parts: int, raw: Path = RAW) -> list[Stretch]:
@@ -92,7 +97,7 @@ def stretches(partition: Partition, parts: int, raw: Path = RAW) -> list[Stretch
         raw: the folder of raw data.
     """
     path, found = raw / partition.path, []
-    with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+    with _opened(path) as file:
         groups = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
     cuts = -(-parts // max(1, len(groups)))  # of a group: one that is cut is read by several
     for number, rows in enumerate(groups):
@@ -121,7 +126,7 @@ def worked_on(
     for partition in chosen:
         path = _there(partition, RAW)
         _check(path, file_digest(path, "md5"), partition)
-        with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+        with _opened(path) as file:
             ids: list[str] = file.read(["sample_id"], use_threads=False)["sample_id"].to_pylist()
         waiting.append((partition, ids, each(stretches(partition, parts))))
         if len(waiting) > 1:
