@@ -24,7 +24,8 @@ What several of them use lies beside the folders:
     index, raw, events       what has landed; what lies in its partitions; what became known afterwards
     features, memo           token features; results that a runner brought
     checkpoint, steady       training that goes on where it was cut off; the same bits every time
-    parallel, ranks          the same work on many rows, by several processes; one model, fitted by several processes
+    parallel, stretches      the same work on many rows, by several processes; the rows of raw partitions that each reads
+    ranks                    one model, fitted by several processes
     splits                   train, validation, test, of which only train may be fitted to
     bundle                   a model, whole
     measures, tally, curves  what scores are made of, by group; areas under curves

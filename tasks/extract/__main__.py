@@ -12,9 +12,9 @@ from tasks.index import Partition, partitions, read_index
 from tasks.memo import not_brought
 from tasks.parallel import PARTS, workers
 from tasks.paths import ENCODERS, FEATURES
-from tasks.raw import Stretch, worked_on
 from tasks.stage import count, enter
 from tasks.steady import steady
+from tasks.stretches import Stretch, worked_on
 
 
 def extract(modality: str) -> None:

@@ -19,8 +19,8 @@ from tasks.parallel import PARTS, workers
 from tasks.paths import PROFILES
 from tasks.profile import decoded, kind_module, measured, schema
 from tasks.profile.partition import check_profile, write_profile
-from tasks.raw import Stretch, worked_on
 from tasks.stage import count, enter
+from tasks.stretches import Stretch, worked_on
 
 
 def profile(modality: str) -> None:

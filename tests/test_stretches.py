@@ -11,7 +11,7 @@ from tasks.errors import ContractBroken, NoData
 from tasks.files import file_digest
 from tasks.index import Partition
 from tasks.parallel import STEP, workers
-from tasks.raw import Stretch, stretches, worked_on
+from tasks.stretches import Stretch, stretches, worked_on
 
 
 @pytest.fixture(autouse=True)
