@@ -9,6 +9,7 @@ from tasks.errors import TasksError
 from tasks.run.git import git
 from tasks.run.graph import stages
 from tasks.run.open import Form, open_run
+from tasks.run.workspace import workspace
 from tests.run.conftest import Project
 
 
@@ -42,6 +43,17 @@ def test_opening_twice_is_opening_once(project: Project) -> None:
     index = show(project, first["commit"], "data/1_raw.json")
     assert [batch["name"] for batch in index["batches"]] == ["night-1"]
     assert show(project, first["commit"], "data/reference.json") == index
+
+
+def test_what_workspaces_leave_out_is_in_the_commits_of_runs(project: Project) -> None:
+    project.commit(**{"tests/test_it.py": "assert True\n", "docs/page.md": "# It\n", "tests.py": "# no folder\n"})
+    with workspace(project.settings, "HEAD", "look") as folder:
+        assert not {"tests", "docs"} & {path.name for path in folder.iterdir()}
+        assert (folder / "tests.py").is_file()
+    land(project, "night-1", ["s1,x,one,two"])
+    opened = opening(project, "r1")
+    paths = git("ls-tree", "-r", "--name-only", opened["commit"], cwd=Path(project.settings.central)).splitlines()
+    assert {"tests/test_it.py", "docs/page.md", "tests.py"} <= set(paths)
 
 
 def test_the_second_night_adds_to_the_first_and_keeps_the_reference(project: Project) -> None:
