@@ -93,6 +93,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
         pins.write(s, folder)
         reference.check_start(params)
         pins.start(s, folder, params, anew=bool(moved) or pins.started(folder, last) != params.pretrain.start)
+        pins.pin_nothing(folder)
         stages = graph.stages(folder)
         if not stages:
             raise Refused(f"revision {form.revision!r} has no stage in dvc.yaml")

@@ -17,9 +17,11 @@ from tasks.run.git import git
 from tasks.run.settings import Settings
 from tasks.schema import build
 
+PINS = ("champion", "anchor", "start")
+
 
 def write(s: Settings, folder: Path) -> None:
-    """Write data/registry.json, data/champion.dvc and data/anchor.dvc from the registry's tags."""
+    """Write data/registry.json, and data/champion.dvc and data/anchor.dvc where there are such, from the registry's tags."""
     champion, anchor = registry.champion(s.central), registry.anchor(s.central)
     write_json(
         folder / "data/registry.json",
@@ -28,9 +30,7 @@ def write(s: Settings, folder: Path) -> None:
             "anchor": {"version": anchor.version if anchor else None},
         },
     )
-    reigns = {"champion": champion, "anchor": anchor}
-    _pin_nothing(folder, *(name for name, reign in reigns.items() if reign is None))
-    for name, reign in reigns.items():
+    for name, reign in (("champion", champion), ("anchor", anchor)):
         if reign is not None:
             _pin(folder, name, bundle_entry(folder, reign.commit))
 
@@ -55,7 +55,6 @@ def start(s: Settings, folder: Path, params: Params, anew: bool) -> None:
         return
     pin.unlink(missing_ok=True)
     if not name:
-        _pin_nothing(folder, "start")
         return
     commits = {reign.version: reign.commit for reign in registry.history(s.central)}
     if reigning := registry.champion(s.central):
@@ -123,11 +122,11 @@ def _pin(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
     dump_yaml(str(folder / "data" / f"{name}.dvc"), {"outs": [{**entry, "path": name}]})
 
 
-def _pin_nothing(folder: Path, *names: str) -> None:
-    """Empty folders: there is no champion yet, or nothing to start from."""
+def pin_nothing(folder: Path) -> None:
+    """Empty folders for what is not pinned: there is no champion yet, or nothing to start from."""
     from dvc.repo import Repo
 
-    lacking = [f"data/{name}" for name in names if not (folder / "data" / f"{name}.dvc").is_file()]
+    lacking = [f"data/{name}" for name in PINS if not (folder / "data" / f"{name}.dvc").is_file()]
     if not lacking:
         return
     for path in lacking:
