@@ -65,9 +65,13 @@ class Recipe:
     @property
     def best(self) -> dict[tuple[str, str], dict[str, float]]:
         """What no model beats (see `Law.best`), by target and metric."""
+        return self.best_of()
+
+    def best_of(self, alarms: float | None = None) -> dict[tuple[str, str], dict[str, float]]:
+        """The same, of samples of which this share are alarms: a score by precision moves with it (None: the law's share)."""
         law, found = self.law, {(self.target, "accuracy"): self.law.scores}
         if self.alarm:
-            found[self.target, "auprc"] = law.best(lambda seen: law.precision(seen, self.alarm))
+            found[self.target, "auprc"] = law.best(lambda seen: law.precision(seen, self.alarm, alarms))
         if self.number:
             found[self.number, "r2"] = law.best(law.explained)
         return found

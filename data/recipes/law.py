@@ -77,14 +77,23 @@ class Law:
         masses = self._seen(modalities) @ self.labelled
         return float(masses.max(axis=1).sum() / masses.sum())
 
-    def precision(self, modalities: Collection[str], label: str) -> float:
+    def precision(self, modalities: Collection[str], label: str, share: float | None = None) -> float:
         """The highest average precision (AUPRC) of a label, from these modalities alone.
+
+        Args:
+            modalities: that are seen.
+            label: that is to be found.
+            share: of the samples that have it, as chance had it; None: as the law has it.
 
         It is that of the label's probability given what they show: of all ways to rank it finds the most at any share that it
         picks (Neyman, Pearson, "On the Problem of the Most Efficient Tests of Statistical Hypotheses", 1933).
         """
         masses = self._seen(modalities)
         mine, all_ = (masses @ self.labelled)[:, self.classes.index(label)], masses.sum(axis=1)
+        if share is not None:
+            others, (have, whole) = all_ - mine, (mine.sum(), all_.sum())
+            mine = mine * share / have
+            all_ = mine + others * (1 - share) / (whole - have)
         chances, step = np.unique((-mine / all_).round(12), return_inverse=True)  # what is as likely is found at once
         found, picked = (np.bincount(step, weights=of, minlength=len(chances)) for of in (mine, all_))
         return float((found * found.cumsum() / picked.cumsum()).sum() / found.sum())

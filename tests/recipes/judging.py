@@ -7,7 +7,7 @@ from typing import Any
 
 SHARE = 0.9  # of what the Bayes score is above the best constant
 FEWEST = 2000  # test samples; with fewer the mark is held within two standard errors
-ERRORS, LOOSE = 2, 3  # standard errors by which a candidate may be above its best; late averaging, and any of few samples
+ERRORS, LOOSE = 2, 3  # standard errors by which a modality alone may be above its best; any fusion, and any of few samples
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class Row:
     @property
     def problem(self) -> str:
         """That it scores too much, or nothing."""
-        # An area by precision moves with how many of the test samples are alarms, for all candidates alike.
-        loose = self.name == "late" or self.samples < FEWEST or self.mark.endswith("auprc")
-        errors = LOOSE if loose else ERRORS
+        errors = ERRORS if self.name.startswith("alone-") and self.samples >= FEWEST else LOOSE
         highest = self.best + errors * self.error
         if self.score <= highest:
             return ""
@@ -57,7 +55,7 @@ def judge(best: Mapping[tuple[str, str], Mapping[str, float]], scores: Mapping[s
     """Hold a night's scores against the law's.
 
     Args:
-        best: `Recipe.best`.
+        best: `Recipe.best_of` the test samples' share of alarms.
         scores: scores.json.
     """
     samples, selected = int(scores["samples"]), str(scores["selected"])

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pyarrow.parquet import read_table
+
 from data.recipes.landing import Recipe
 from tasks.embedded.recipe import make_project
 from tasks.files import read_json
@@ -46,8 +48,10 @@ def by_airflow(name: str, place: Path, samples: int = 0) -> dict[str, Any]:
     told = command([sys.executable, "-m", "tasks.embedded", "run", "--recipe", name], checkout, own)
     (place / "told.txt").write_text(told)
     git("checkout", "--quiet", "nightly", cwd=project)
-    command([sys.executable, "-m", "dvc", "pull", "--quiet", "data/6_reports/evaluate"], project, _dvc(project))
-    return scores_of(project)
+    command(
+        [sys.executable, "-m", "dvc", "pull", "--quiet", "data/6_reports/evaluate", "data/3_manifest"], project, _dvc(project)
+    )
+    return scores_of(project, name)
 
 
 def by_dvc(name: str, place: Path, samples: int = 0, changes: Mapping[str, Any] = NONE) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def by_dvc(name: str, place: Path, samples: int = 0, changes: Mapping[str, Any] 
     bring(project, str(landing))
     change(project, changes)
     command([sys.executable, "-m", "dvc", "repro"], project, _dvc(project))
-    return scores_of(project)
+    return scores_of(project, name)
 
 
 def by_stages(name: str, place: Path, samples: int = 0, changes: Mapping[str, Any] = NONE) -> dict[str, Any]:
@@ -68,7 +72,8 @@ def by_stages(name: str, place: Path, samples: int = 0, changes: Mapping[str, An
     base.mkdir()
     recipe(name).land(1, landing, samples)
     prepare(base, ROOT / f"data/recipes/{name}/params.yaml", str(landing), stage)
-    return night(base, place / "night", changes, stage)
+    night(base, place / "night", changes, stage)
+    return scores_of(place / "night", name)
 
 
 def command(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
@@ -88,7 +93,13 @@ def _dvc(project: Path) -> dict[str, str]:
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "true", "DVC_SITE_CACHE_DIR": str(project / ".nightloom/site")}
 
 
-def scores_of(project: Path) -> dict[str, Any]:
-    """What evaluate wrote."""
+def scores_of(project: Path, name: str) -> dict[str, Any]:
+    """What evaluate wrote, and `alarms`: the share of the test samples that are, None for a recipe without."""
     scores: dict[str, Any] = read_json(project / "data/6_reports/evaluate/scores.json")
-    return scores
+    planted = recipe(name)
+    if not planted.alarm:
+        return {**scores, "alarms": None}
+    samples = read_table(project / "data/3_manifest/samples.parquet", columns=["split", planted.target]).to_pylist()
+    tested = [row[planted.target] for row in samples if row["split"] == "test"]
+    classes = read_json(project / "data/3_manifest/manifest.json")["targets"][planted.target]["classes"]
+    return {**scores, "alarms": tested.count(classes.index(planted.alarm)) / len(tested)}

@@ -106,6 +106,9 @@ def test_a_value_that_its_state_fixes_and_all_see_is_explained_but_for_its_sprea
     assert law.precision(["left"], "yes") == pytest.approx(1)
     assert law.precision([], "yes") == pytest.approx(0.5)
     assert bits(0.2, 0.0).precision(["left"], "yes") == pytest.approx(0.8 * 0.8 + 0.2 * 0.5)  # by hand: two steps
+    assert law.precision([], "yes", share=0.3) == pytest.approx(0.3)
+    rarer = bits(0.2, 0.0).precision(["left"], "yes", share=0.2)  # 0.16 of 0.32 are found first, then 0.04 of the rest
+    assert rarer == pytest.approx(0.8 * 0.16 / (0.16 + 0.16) + 0.2 * 0.2)
 
 
 @pytest.mark.parametrize("name", PLANTED)

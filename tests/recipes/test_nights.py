@@ -14,12 +14,14 @@ REPRO = "catalogue"  # with two modalities: the fewest stages, each of which cos
 
 @pytest.mark.recipes
 def test_a_small_night_by_dvc_repro_wins_what_can_be_won(tmp_path: Path) -> None:
-    outcome = judge(recipe(REPRO).best, by_dvc(REPRO, tmp_path, SAMPLES, {**QUICK, "fusions": ["concat"]}))
+    scores = by_dvc(REPRO, tmp_path, SAMPLES, {**QUICK, "fusions": ["concat"]})
+    outcome = judge(recipe(REPRO).best_of(scores["alarms"]), scores)
     assert outcome.problems == (), outcome
 
 
 @pytest.mark.recipes
 @pytest.mark.parametrize("name", [name for name in PLANTED if name != REPRO])
 def test_a_small_night_wins_what_can_be_won(name: str, tmp_path: Path) -> None:
-    outcome = judge(recipe(name).best, by_stages(name, tmp_path, SAMPLES, QUICK))
+    scores = by_stages(name, tmp_path, SAMPLES, QUICK)
+    outcome = judge(recipe(name).best_of(scores["alarms"]), scores)
     assert outcome.problems == (), outcome
