@@ -42,7 +42,11 @@ def workers(work: Callable[[Stretch], Result], processes: int) -> Iterator[Calla
     try:
         with ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _begin, (work,)) as pool:
             pool.submit(os.getpid).result()  # starts all of them now, before there is anything in memory that they would keep
-            yield lambda stretches: pool.map(_do, stretches)
+            try:
+                yield lambda stretches: pool.map(_do, stretches)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # nobody wants the rest
+                raise
     except BrokenProcessPool:
         print(f"one of {processes} processes was killed, perhaps for its memory: lower threads", file=sys.stderr, flush=True)
         raise SystemExit(KILLED) from None

@@ -90,10 +90,12 @@ def worked_on(
     waiting: deque[tuple[Partition, list[str], Iterator[Result]]] = deque()
     for partition in chosen:
         path = there(partition)
-        check_digest(partition, file_digest(path, "md5"))
-        with _opened(path) as file:
-            ids: list[str] = file.read(["sample_id"], use_threads=False)["sample_id"].to_pylist()
-        waiting.append((partition, ids, each(stretches(partition, parts))))
+        try:
+            with _opened(path) as file:
+                ids: list[str] = file.read(["sample_id"], use_threads=False)["sample_id"].to_pylist()
+            waiting.append((partition, ids, each(stretches(partition, parts))))
+        finally:  # others are at work on it while it is hashed; what they make of another file is given to nobody
+            check_digest(partition, file_digest(path, "md5"))
         if len(waiting) > 1:
             yield waiting.popleft()
     yield from waiting

@@ -79,6 +79,16 @@ def test_a_partition_that_is_not_the_one_that_was_ingested_is_never_worked_on():
     assert "night-2.parquet" not in done
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("content", [b"", b"PAR1 no more PAR1", None])
+def test_a_damaged_partition_is_told_as_what_it_is(processes, content):
+    made = write(1, some(300), 40)
+    path = Path("data/1_raw", made.path)
+    path.write_bytes(path.read_bytes()[:-9] if content is None else content)
+    with workers(size, processes) as each, pytest.raises(ContractBroken, match="is not the file that was ingested"):
+        list(worked_on([made], each, 4))
+
+
 def test_an_absent_partition_is_told_with_the_command_that_brings_it():
     made = write(1, some(3), 100)
     Path("data/1_raw", made.path).unlink()
