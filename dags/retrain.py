@@ -17,7 +17,7 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTrigg
 
 from tasks.paths import BUNDLE  # noqa: E402
 from tasks.run.graph import Stage, stages, with_upstream  # noqa: E402
-from tasks.run.operators import RETRY, Admit, After, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
+from tasks.run.operators import RETRY, Admit, After, Docs, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
 from tasks.run.watch import LandingTrigger  # noqa: E402
 
@@ -91,11 +91,11 @@ with DAG(
         if stage.each in shared
     }
     admit = Admit(task_id="admit", queue=CONTROL, verb="admit", stages=sorted(first))
-    docs = After(task_id="docs", queue=CONTROL, verb="docs", stages=sorted(first))  # beside what follows: a page for people
     leaves = sorted(set(names) - {name for stage in rendered for name in stage.upstream})
     makers = [stage.name for stage in rendered if str(BUNDLE) in stage.outs] or leaves
     made = with_upstream({stage.name: stage.upstream for stage in rendered}, *makers)
     measure = After(task_id="measure", verb="measure", stages=sorted(made), trigger_rule=RULE)
+    docs = Docs(task_id="docs", queue=CONTROL, verb="docs", stages=sorted(first), trigger_rule="all_done")
     close = Close(task_id="close", queue=CONTROL, verb="close", stages=names, trigger_rule="all_done")
     verify = Verify(task_id="verify", queue="gpu", pool="gpu", verb="verify")  # only with gate.verify: true
     promote = Promote(task_id="promote", queue=CONTROL, verb="promote", trigger_rule=RULE)
@@ -112,7 +112,9 @@ with DAG(
         for task in before:
             task >> waiting
         waiting[1:] >> tasks[stage.name]
-    tasks["validate"] >> [admit, docs]
+    tasks["validate"] >> admit
     [tasks[name] for name in makers] >> measure  # beside the judging, which waits for none of it
-    [*(tasks[name] for name in leaves), admit, docs, measure] >> close >> verify >> promote >> again
+    judged = [*(tasks[name] for name in leaves), admit]
+    judged >> docs  # a page for people, beside `close`: earlier it would take processors from the fitting
+    [*judged, measure] >> close >> verify >> promote >> again
     close >> [promote, again]

@@ -17,7 +17,7 @@ from tasks.run.workspace import workspace
 
 
 def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict[str, Any]:
-    """Read what validate found, and let the night go on or not; `data_docs` renders the pages meanwhile.
+    """Read what validate found, and let the night go on or not; `data_docs` renders the pages when it ends.
 
     Args:
         s: where central, remote and reports are.
@@ -48,7 +48,7 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
 
 
 def data_docs(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict[str, str]:
-    """Render what validate found as Great Expectations' Data Docs: seconds of imports that no GPU has to wait for.
+    """Render what validate found as Great Expectations' Data Docs: seconds of imports for which nothing has to wait.
 
     Args:
         s, run, commit, fragments: as for `admit`.

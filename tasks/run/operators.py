@@ -165,7 +165,7 @@ def fragments(context: Any, stages: Sequence[str]) -> dict[str, Any]:
 
 
 class After(Step):
-    """What comes after stages: admit, docs, measure, close."""
+    """What comes after stages: admit, measure, docs, close."""
 
     def __init__(self, *, stages: Sequence[str], **kwargs: Any) -> None:
         """Take the names of the stages whose fragments are wanted."""
@@ -188,3 +188,14 @@ class Admit(After):
             context["ti"].xcom_push(key="return_value", value=answer)
             raise AirflowFailException(answer["refused"])
         return answer
+
+
+class Docs(After):
+    """Show what `validate` found, however the night ended."""
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """Skip when there is nothing to show."""
+        body = super().request(context)
+        if "validate" not in body["fragments"]:
+            raise AirflowSkipException("validate did not end well: it left nothing to show")
+        return body

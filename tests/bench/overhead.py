@@ -57,15 +57,17 @@ def night(root: Path, s: Settings) -> tuple[Spent, str, list[dict[str, Any]]]:
 
 
 def breakdown(rest: Rest, run: str) -> list[dict[str, Any]]:
-    """Per task, in seconds of wall time: waiting to start, running in all, and the parts that the runner tells."""
-    found = []
+    """Per task, in seconds of wall time: when it was queued, its start, running in all, and the parts that the runner tells."""
+    found, first = [], None
     for task in follow.tasks(rest, DAG, run):
         moments = [datetime.fromisoformat(task[key]) for key in ("queued_when", "start_date", "end_date") if task[key]]
         if len(moments) == 3:
             answer = rest.xcom(DAG, run, task["task_id"]) or {}
             parts = answer.get("spent_s", {})
             start_s, run_s = (round((to - since).total_seconds(), 2) for since, to in pairwise(moments))
-            found.append({"task": task["task_id"], "start": start_s, "run": run_s, **parts})
+            first = first or moments[0]
+            at_s = round((moments[0] - first).total_seconds(), 2)
+            found.append({"task": task["task_id"], "at": at_s, "start": start_s, "run": run_s, **parts})
     return found
 
 

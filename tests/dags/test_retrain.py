@@ -108,6 +108,12 @@ def test_close_comes_on_every_outcome_and_what_follows_needs_no_verify(parsed: d
     assert parsed["params"] == ["dry_run", "move_reference", "overrides", "release", "revision", "shadow"]
 
 
+def test_what_validate_found_is_shown_however_the_night_ends_and_nothing_waits_for_it(parsed: dict[str, Any]) -> None:
+    tasks = parsed["tasks"]
+    assert (tasks["docs"]["up"], tasks["docs"]["rule"]) == (["admit", "gate"], "all_done")
+    assert not any("docs" in facts["up"] for facts in tasks.values())
+
+
 def test_dags_import_nothing_heavy_at_module_level() -> None:
     for file in Path("dags").rglob("*.py"):
         assert not re.search(rf"^(import|from) ({'|'.join(HEAVY)}|dvc)\b", file.read_text(), re.MULTILINE), file

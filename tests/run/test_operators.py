@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from tasks.run.operators import StageStep, fragments
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from tasks.run.operators import Docs, StageStep, fragments
 
 LOCK = {
     "cmd": "python -m tasks.profile image",
@@ -38,3 +41,15 @@ def test_a_fragment_comes_out_of_the_database_in_the_order_in_which_it_went_in()
     assert list(found) == ["profile@image"]
     assert str(found["profile@image"]["lock"]) == str(LOCK)
     assert found["profile@image"]["work"] == {"decoded": 3}
+
+
+def test_a_night_whose_validate_failed_has_nothing_to_show() -> None:
+    step = Docs(task_id="docs", verb="docs", stages=["profile@text", "validate"])
+    database = Database()
+    fragment = StageStep(task_id="x", stage="x", upstream=[]).read({"lock": LOCK}, {}, {})
+    database.values = {"open": {"commit": "c0ffee", "stages": []}, "profile.text": fragment}
+    context = {"ti": database, "run_id": "night"}
+    with pytest.raises(AirflowSkipException, match="validate did not end well"):
+        step.request(context)
+    database.values["validate"] = fragment
+    assert set(step.request(context)["fragments"]) == {"profile@text", "validate"}
