@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from tasks.stage import die_with_parent
 
-STEP = 16  # a stretch has a multiple of it, so that nobody's batches are half empty
+STEP = 16  # a stretch has a multiple of it
 PARTS = 4  # stretches of a partition for each process: none waits long for the last one
 MOST_ITEMS, MOST_BYTES = 1024, 2 << 20  # of a stretch, if STEP items are not more: what lies in pipes stays small
 KILLED = 128 + signal.SIGKILL  # a shell's exit code of a killed command: the stage is tried again
@@ -52,15 +52,16 @@ def workers(work: Callable[[Stretch], Result], processes: int) -> Iterator[Calla
         raise SystemExit(KILLED) from None
 
 
-def evenly(count: int, most: int) -> list[tuple[int, int]]:
-    """Cut 0 to `count` into parts of nearly the same length, each a multiple of STEP but the last.
+def evenly(count: int, most: int, step: int = STEP) -> list[tuple[int, int]]:
+    """Cut 0 to `count` into parts of nearly the same length, each a multiple of `step` but the last.
 
     Args:
         count: of samples.
-        most: that a part should have, rounded up to STEP; never more than MOST_ITEMS.
+        most: that a part should have, rounded up to `step`; never more than MOST_ITEMS.
+        step: samples that are worked on together, so that nobody's batches are half empty; at most MOST_ITEMS.
     """
-    parts = -(-count // min(MOST_ITEMS, max(STEP, most)))
-    size = -(-count // max(1, parts) // STEP) * STEP
+    parts = -(-count // min(MOST_ITEMS, max(step, most)))
+    size = -(-count // max(1, parts) // step) * step
     return [(at, min(at + size, count)) for at in range(0, count, max(1, size))]
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from tasks.files import file_digest
 from tasks.index import Partition
-from tasks.parallel import evenly
+from tasks.parallel import STEP, evenly
 from tasks.raw import check_digest, there
 
 Result = TypeVar("Result")
@@ -54,31 +54,33 @@ def _opened(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path, pre_buffer=False)
 
 
-def stretches(partition: Partition, parts: int) -> list[Stretch]:
+def stretches(partition: Partition, parts: int, step: int = STEP) -> list[Stretch]:
     """Cut a partition into stretches, in their order.
 
     Args:
         partition: one whose file is there.
         parts: how many stretches there should be at least, where there are samples enough.
+        step: samples that are worked on together.
     """
     path, found = there(partition), []
     with _opened(path) as file:
         groups = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
     cuts = -(-parts // max(1, len(groups)))  # of a group: one that is cut is read by several
     for number, rows in enumerate(groups):
-        found += [Stretch(path, partition.md5, number, *ends) for ends in evenly(rows, -(-rows // cuts))]
+        found += [Stretch(path, partition.md5, number, *ends) for ends in evenly(rows, -(-rows // cuts), step)]
     return found
 
 
 def worked_on(
-    chosen: Iterable[Partition], each: Callable[[Sequence[Stretch]], Iterator[Result]], parts: int
+    chosen: Iterable[Partition], each: Callable[[Sequence[Stretch]], Iterator[Result]], parts: int, step: int = STEP
 ) -> Iterator[tuple[Partition, list[str], Iterator[Result]]]:
     """Compare partitions with the index and have their stretches worked on: the next one while one's results are taken.
 
     Args:
         chosen: partitions of one modality.
         each: of `tasks.parallel.workers`.
-        parts: stretches of a partition, at least.
+        parts: stretches of a partition, at least, where there are samples enough.
+        step: samples that are worked on together.
 
     Yields:
         a partition, its sample ids, and what was made of each of its stretches.
@@ -93,7 +95,7 @@ def worked_on(
         try:
             with _opened(path) as file:
                 ids: list[str] = file.read(["sample_id"], use_threads=False)["sample_id"].to_pylist()
-            waiting.append((partition, ids, each(stretches(partition, parts))))
+            waiting.append((partition, ids, each(stretches(partition, parts, step))))
         finally:  # others are at work on it while it is hashed; what they make of another file is given to nobody
             check_digest(partition, file_digest(path, "md5"))
         if len(waiting) > 1:

@@ -36,7 +36,7 @@ def extract(modality: str) -> None:
         landed = [partition for _, partition in partitions(read_index(), modality)]
         ours = not_brought(landed, FEATURES / modality, folder, ".safetensors", partial(_check, shape=encoder.shape))
         with workers(encode, processes if ours else 1) as each:
-            for partition, ids, parts in worked_on(ours, each, PARTS * processes):
+            for partition, ids, parts in worked_on(ours, each, PARTS * processes, encoder.batch):
                 write_features(folder / f"{partition.stem}.safetensors", joined(list(parts)), partition.md5, ids)
                 print(f"{modality}: {partition.path}: {partition.rows} samples, tokens {encoder.shape}", flush=True)
     done = sum(partition.rows for partition in ours)

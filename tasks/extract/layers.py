@@ -14,7 +14,7 @@ Inputs = dict[str, npt.NDArray[Any]]  # one prepared sample: arrays of fixed sha
 def convolution(inside: int, outside: int, stride: int) -> nn.Sequential:
     """3 x 3 convolution, batch normalisation, rectifier: float32 [b, inside, h, w] -> [b, outside, h / stride, w / stride]."""
     return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()
+        nn.Conv2d(inside, outside, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
     )
 
 
@@ -27,7 +27,7 @@ def grouped(inside: int, outside: int, stride: int, dims: int) -> nn.Sequential:
     Wu and He, "Group Normalization", ECCV 2018: no sample sees another.
     """
     convolve = {2: nn.Conv2d, 3: nn.Conv3d}[dims](inside, outside, 3, stride=stride, padding=1, bias=False)
-    return nn.Sequential(convolve, nn.GroupNorm(GROUPS if outside % GROUPS == 0 else 1, outside), nn.ReLU())
+    return nn.Sequential(convolve, nn.GroupNorm(GROUPS if outside % GROUPS == 0 else 1, outside), nn.ReLU(inplace=True))
 
 
 def moments(arrays: Sequence[npt.NDArray[np.float32]]) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def each(decode: Callable[[bytes], Any]) -> Callable[[Sequence[bytes]], Any]:
 
 CONTENTS = {
     "image": Content({"side_px": 64, "channels": 3}, picture, each(decode_picture), 3000),
-    "audio": Content({"sample_rate_hz": 16_000, "max_s": 2.0, "window_s": 0.025}, sound, each(decode_sound), 4000),
+    "audio": Content({"sample_rate_hz": 16_000, "max_s": 2.0, "window_s": 0.025}, sound, each(decode_sound), 12_000),
     "video": Content({}, clip, each(decode_clip), 200),
     "text": Content({}, words, decode_words, 40_000),
     "timeseries": Content({"channels": 6, "rate_hz": 100}, series, each(decode_series), 4000),
