@@ -1,6 +1,6 @@
 """One model's score, ready to be taken again of some of the groups, as often as an interval needs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,19 @@ class Tally:
             lambda times: self.drawn(times) - other.drawn(times),
             lambda: self.left() - other.left(),
         )
+
+
+def weighted(parts: Sequence[tuple[float, Tally]]) -> Tally:
+    """A sum of scores on the same samples, each times its weight: they see the same resamples."""
+    groups = {tally.groups for _, tally in parts}
+    if len(groups) != 1:
+        raise ContractBroken(f"scores over {sorted(groups)} groups cannot be added up")
+    return Tally(
+        groups.pop(),
+        sum(weight * tally.value for weight, tally in parts),
+        lambda times: np.asarray(sum(weight * tally.drawn(times) for weight, tally in parts)),
+        lambda: np.asarray(sum(weight * tally.left() for weight, tally in parts)),
+    )
 
 
 def of_sums(by_group: Array, ratio: Callable[[Array], Array]) -> Tally:

@@ -71,6 +71,7 @@ def test_both_targets_are_scored_and_the_number_decides(done: tuple[Path, list[d
         "predicted.png",
         "label-confusion.png",
         "scores.png",
+        "shares.png",
     }
 
 

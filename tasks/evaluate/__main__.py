@@ -13,8 +13,10 @@ from tasks.errors import ContractBroken
 from tasks.evaluate.alike import alike
 from tasks.evaluate.interaction import interaction
 from tasks.evaluate.missing import mapped, means, recalls, without
-from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_scores, draw_values
+from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_scores, draw_shares, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
+from tasks.evaluate.shares import asked, shares_of_answers, shares_of_score
+from tasks.features import Features
 from tasks.files import new_folder, read_json, write_json
 from tasks.measures import constant
 from tasks.params import Params, load
@@ -23,14 +25,14 @@ from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, labelled, truth, write_parquet
 from tasks.targets import METRICS, Output
-from tasks.train import load_candidate
+from tasks.train import Candidate, load_candidate
 from tasks.train.domains import Domains
 from tasks.train.inputs import Inputs, chosen, present, read_inputs, read_outputs, read_samples_of
 from tasks.train.neural import Answers, Neural
 
 
 def evaluate() -> None:
-    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, scores.png and a picture per target.
+    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, scores.png, shares.png and a picture per target.
 
     A picture is confusion.png, labels.png of several labels or predicted.png of a regression; of another target than the
     gate's it has the name in front, <target>-confusion.png, and its scores stand under `others`.
@@ -46,8 +48,10 @@ def evaluate() -> None:
     outputs, test = read_outputs(), read_inputs(params.modalities, "test")
     if not labelled(test.labels(target)).any():
         raise ContractBroken(f"no sample of split test is labelled in {target}: raise split.test in params.yaml")
+    folders = candidate_folders(params.modalities, params.fusions, params.train.finetune)
     with steady(params.threads):
-        answers, parameters = predicted(test, candidate_folders(params.modalities, params.fusions, params.train.finetune))
+        answers, parameters = predicted(test, folders)
+        subsets = asked(*understood(test, folders[selected]), target)
     sure = Sureness(params.evaluate.bootstrap, params.evaluate.confidence, params.seed)
     complete = np.logical_and.reduce([present(body) for body in test.features.values()])
     judged = {name: judged_of(name, output, test, answers, parameters) for name, output in outputs.items()}
@@ -58,8 +62,10 @@ def evaluate() -> None:
         with steady(params.threads):
             scores["alike"] = alike(deciding, test.features, np.flatnonzero(known), sure)
         scores["interaction"] = joined(deciding.where(complete[known]), choice, params, sure)
-        folders = candidate_folders(params.modalities, params.fusions, ())
-        if fill := mapped(folders):
+        scores["shares"] = subsets and shares_of_score(subsets, judged[target], metric, sure)
+        if subsets:
+            draw_shares(folder / "shares.png", scores["shares"], selected, metric)
+        if fill := mapped(candidate_folders(params.modalities, params.fusions, ())):
             with steady(params.threads):
                 scores["missing"] = {
                     name: filled(candidate, Domains.load(folders[name], candidate.card), test, judged[target], params, sure)
@@ -70,7 +76,8 @@ def evaluate() -> None:
         others = {name: other(folder, name, judged[name], complete, selected, sure) for name in outputs if name != target}
         found = {"target": target, "metric": metric, "selected": selected, **scores} | ({"others": others} if others else {})
         write_json(folder / "scores.json", found)
-        write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete))
+        each = shares_of_answers(subsets, outputs[target]) if subsets else {}
+        write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete, each))
     count(predicted=len(test) * len(answers))
 
 
@@ -127,10 +134,15 @@ def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Answers
     """Answers and number of parameters by candidate."""
     answers, parameters = {}, {}
     for name, folder in folders.items():
-        candidate = load_candidate(folder)
-        features = Domains.load(folder, candidate.card).normalised(test.by_own_encoders(folder).features, test.domain)
+        candidate, features = understood(test, folder)
         answers[name], parameters[name] = candidate.predict(features), candidate.card.parameters
     return answers, parameters
+
+
+def understood(test: Inputs, folder: Path) -> tuple[Candidate, dict[str, Features]]:
+    """A candidate, and the test set's features as it takes them."""
+    candidate = load_candidate(folder)
+    return candidate, Domains.load(folder, candidate.card).normalised(test.by_own_encoders(folder).features, test.domain)
 
 
 def joined(cases: Judged, choice: Mapping[str, Any], params: Params, sure: Sureness) -> dict[str, Any] | None:
@@ -142,12 +154,15 @@ def joined(cases: Judged, choice: Mapping[str, Any], params: Params, sure: Suren
     return found and {**found, "objective": params.pretrain.objective, "end_to_end": end_to_end}
 
 
-def predictions(test: Inputs, answer: Answers, complete: npt.NDArray[np.bool_]) -> pa.Table:
-    """The selected candidate's answers for every test sample, with truth and group."""
+def predictions(
+    test: Inputs, answer: Answers, complete: npt.NDArray[np.bool_], shares: Mapping[str, npt.NDArray[np.float64]]
+) -> pa.Table:
+    """The selected candidate's answers for every test sample, with truth and group, and each modality's share in the answer."""
     columns = {name: test.samples[name].combine_chunks() for name in ("sample_id", "group", *answer)}
     columns["complete"] = pa.array(complete)
     for target, values in answer.items():
         columns |= answer_columns(target, values)
+    columns |= {f"share of {m}": pa.array(values) for m, values in shares.items()}
     return pa.table(columns)
 
 

@@ -85,6 +85,32 @@ def draw_scores(path: Path, scores: Mapping[str, Any], selected: str, metric: st
     _save(figure, path)
 
 
+def draw_shares(path: Path, shares: Mapping[str, Any], selected: str, metric: str) -> None:
+    """Draw from the score without any modality to that with all, a step per modality, the largest first, with its interval."""
+    rows = sorted(shares["modalities"].items(), key=lambda row: (-row[1]["share"]["value"], row[0]))
+    figure, axes = plt.subplots(figsize=(6.4, 1.5 + 0.36 * len(rows)), layout="constrained")
+    at = shares["nothing"]
+    for place, (_, row) in enumerate(rows, start=1):
+        share = row["share"]
+        axes.barh(place, share["value"], left=at, color=SELECTED, alpha=0.7, height=0.6)
+        axes.hlines(place, at + share["low"], at + share["high"], color="black", linewidth=0.9)
+        axes.annotate(
+            f"{share['value']:+.3f}", (max(at, at + share["high"]), place), (4, -3), textcoords="offset points", fontsize=8
+        )
+        at += share["value"]
+    for place, value in ((0, shares["nothing"]), (len(rows) + 1, shares["whole"])):
+        axes.plot(value, place, "o", color=PLAIN)
+        axes.annotate(f"{value:.3f}", (value, place), (6, -3), textcoords="offset points", fontsize=8)
+    axes.set_yticks(range(len(rows) + 2), ["none of them", *(name for name, _ in rows), "all of them"])
+    title = f"what each modality adds: {selected}, {shares['samples']} test samples"
+    axes.set(xlabel=metric.replace("_", " "), title=title)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
 def _dots(axes: Any, names: Sequence[str], rows: Mapping[str, Any], selected: str, metric: str) -> None:
     for place, name in enumerate(names):
         row, colour = rows[name][metric], SELECTED if name == selected else PLAIN

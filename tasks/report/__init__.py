@@ -69,6 +69,7 @@ def write(
             commit=commit,
             problems=problems,
             tables=facts.tables(scores),
+            shares=facts.shares(scores),
             missing=facts.missing(scores),
             rows=facts.rows(verdict, measured),
             data=facts.data(manifest),

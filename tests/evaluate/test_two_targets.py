@@ -81,7 +81,7 @@ def test_every_target_is_scored_by_the_metrics_of_its_type():
     assert found["accuracy"]["value"] == pytest.approx(accuracy_score(truth, answer.argmax(1)))
     assert (label["metric"], label["samples"]) == ("accuracy", len(truth))
     assert label["complete"]["gain_over_best_single"]["single"].startswith("alone-")
-    assert {path.name for path in OUT.glob("*.png")} == {"predicted.png", "label-confusion.png", "scores.png"}
+    assert {path.name for path in OUT.glob("*.png")} == {"predicted.png", "label-confusion.png", "scores.png", "shares.png"}
     first = folder_digest(OUT)
     evaluate()
     assert folder_digest(OUT) == first

@@ -49,6 +49,15 @@ def interaction(alone=0.3, joint=0.4, late=0.0, objective="supervised", end_to_e
     return {"joint": "mean", "over_late": leads.pop("over_late"), "over_prior": leads, **told}
 
 
+def shares(**over_nothing):
+    """What evaluate tells of each modality: what remains without it, over nothing, with an interval of ± 0.05."""
+    of = {m: {"value": v, "low": v - 0.05, "high": v + 0.05} for m, v in over_nothing.items()}
+    rows = {
+        m: {"share": of[m], "lost": {"value": 0.4 - of[m]["value"], "low": 0.0, "high": 0.4}, "over_nothing": of[m]} for m in of
+    }
+    return {"nothing": 0.5, "whole": 0.9, "samples": 400, "modalities": rows}
+
+
 class Night:
     """A test set of `n` samples, two to a group, with the share that candidate and reigning models get right."""
 
@@ -67,6 +76,7 @@ class Night:
         self.registry = registry or (LATER if champion is not None else FIRST)
         self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
+        self.shares = shares(audio=0.3, image=0.2)
 
     def judge(self):
         reports = Path("data/6_reports")
@@ -82,7 +92,7 @@ class Night:
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
         metric = load().gate.metric
         scores = {"target": "label", "metric": metric, "selected": "mean", "samples": len(self.ids), "complete": complete}
-        scores |= {"alike": self.alike, "interaction": self.interaction}
+        scores |= {"alike": self.alike, "interaction": self.interaction, "shares": self.shares}
         write_json(reports / "evaluate/scores.json", scores)
         predictions = table(self.ids, self.mine, group=self.groups, label=self.truth)
         write_parquet(reports / "evaluate/predictions.parquet", predictions)
@@ -344,3 +354,20 @@ def test_a_label_that_no_modality_carries_is_told_of(told, verdict, says):
     found, rows = night.judge()
     assert (rows["interaction"]["verdict"], found["verdict"]) == (verdict, "promote")
     assert re.search(says, rows["interaction"]["reason"])
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "reason"),
+    [
+        (shares(audio=0.3, image=0.2), "pass", r"without image 0\.700 of 0\.900 remains"),
+        (shares(audio=0.04, image=0.2), "fail", "when audio fails the answers are worth no more than a constant one"),
+        (shares(image=0.2), "not applicable", "one modality"),
+        (None, "not applicable", "more modalities"),
+    ],
+)
+def test_a_model_that_hangs_on_one_sensor_is_warned_of(found, verdict, reason):
+    night = Night()
+    night.shares = found
+    decided, rows = night.judge()
+    assert (decided["verdict"], rows["missing"]["verdict"], rows["missing"]["blocking"]) == ("promote", verdict, False)
+    assert re.search(reason, rows["missing"]["reason"])

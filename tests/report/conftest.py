@@ -59,6 +59,15 @@ def night(tmp_path: Path) -> dict[str, Any]:
             "samples": 400,
             "groups": 400,
             "candidates": scored,
+            "shares": {
+                "nothing": 0.1,
+                "whole": 0.884,
+                "samples": 400,
+                "modalities": {
+                    name: {"share": interval(share), "lost": interval(share / 2), "right": 100 + at, "wrong": at}
+                    for at, (name, share) in enumerate({"audio": 0.2, "image": 0.18, "text": 0.404}.items())
+                },
+            },
             "complete": {**complete, "gain_over_best_single": {**interval(0.174), "single": "alone-text"}},
         },
         "validation": {

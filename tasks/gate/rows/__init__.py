@@ -13,6 +13,7 @@ from tasks.gate.rows import (
     floor_over_single,
     homogenisation,
     interaction,
+    missing,
     samples,
     whole,
 )
@@ -27,5 +28,6 @@ ROWS: dict[str, Callable[[Evidence], Row]] = {
     "dominance": dominance.judge,
     "homogenisation": homogenisation.judge,
     "interaction": interaction.judge,
+    "missing": missing.judge,
     "samples": samples.judge,
 }
