@@ -234,6 +234,18 @@ def standard_error(sums: Tally) -> float:
     return math.sqrt((len(left) - 1) / len(left) * float(((left - left.mean()) ** 2).sum()))
 
 
+def one_more(sums: Tally, samples: int, metric: str) -> float:
+    """What one more independent sample counts in a share: 1 / samples, up to 1 / groups where those of a group are alike.
+
+    By the effective sample size p (1 - p) / SE^2 (Kish, "Survey Sampling", 1965, §8.2). 0 for a metric that is no share.
+    """
+    if limits(metric) != (0.0, 1.0):
+        return 0.0
+    spread = sums.value * (1 - sums.value)
+    each = standard_error(sums) ** 2 / spread if spread > 0 else 0.0
+    return min(max(each, 1 / samples), 1 / sums.groups)
+
+
 def constant(train: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """What is answered without looking, from the labels of the train split (see `tasks.tables.truth`).
 

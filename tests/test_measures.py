@@ -7,7 +7,8 @@ from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_sc
 
 from tasks import measures
 from tasks.errors import ContractBroken
-from tasks.measures import Interval, clipped, interval, limits, standard_error, tally
+from tasks.measures import Interval, clipped, interval, limits, one_more, standard_error, tally
+from tasks.tally import weighted
 
 CLASSES = 4
 
@@ -186,3 +187,28 @@ def test_one_group_has_no_interval():
         interval(sums, np.random.default_rng(0), 10, 0.05)
     with pytest.raises(ContractBroken, match="at least 2 groups"):
         standard_error(sums)
+
+
+def test_one_sample_more_counts_as_samples_are_independent_or_whole_groups_alike():
+    rng = np.random.default_rng(3)
+    truth, groups = np.zeros(3000, np.int64), np.array([f"g{i // 10}" for i in range(3000)], object)
+    apart, alike = rng.random(3000) < 0.2, np.repeat(rng.random(300) < 0.2, 10)
+    assert one_more(tally("accuracy", truth, apart.astype(int), groups, 2), 3000, "accuracy") == pytest.approx(
+        1 / 3000, rel=0.2
+    )
+    assert one_more(tally("accuracy", truth, alike.astype(int), groups, 2), 3000, "accuracy") == pytest.approx(
+        1 / 300, rel=0.02
+    )
+    assert one_more(tally("accuracy", truth, truth, groups, 2), 3000, "accuracy") == 1 / 3000  # nothing tells
+    value = tally("r2", rng.normal(size=3000), rng.normal(size=3000), groups, 0)
+    assert one_more(value, 3000, "r2") == 0
+
+
+def test_a_weighted_sum_of_scores_is_paired_and_needs_the_same_groups():
+    truth, predicted, groups = drawn(0)
+    one, other = (tally("accuracy", truth, p, groups, CLASSES) for p in (predicted, np.roll(predicted, 1)))
+    sums, rng = weighted([(1.0, one), (-1.0, other)]), np.random.default_rng
+    assert interval(sums, rng(1), 300, 0.05) == interval(one.minus(other), rng(1), 300, 0.05)
+    assert standard_error(sums) == pytest.approx(standard_error(one.minus(other)))
+    with pytest.raises(ContractBroken, match=r"over \[10, 50\] groups cannot be added up"):
+        weighted([(1.0, one), (1.0, tally("accuracy", truth, predicted, drawn(0, groups=10)[2], CLASSES))])

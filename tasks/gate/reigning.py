@@ -4,12 +4,12 @@ import numpy as np
 
 from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row, measured, told
-from tasks.measures import Interval
+from tasks.measures import Interval, one_more
 
-RULES = {
-    "non-inferior": "the lower bound of candidate minus {who}, paired by sample and clustered by group, is above -gate.margin",
-    "better": "the lower bound of candidate minus {who}, paired by sample and clustered by group, is above 0",
-}
+BOUND = (
+    "the lower bound of candidate minus {who}, paired by sample, clustered by group, one error more charged to the candidate,"
+)
+RULES = {"non-inferior": f"{BOUND} is above -gate.margin", "better": f"{BOUND} is above 0"}
 
 
 def against(who: str, evidence: Evidence) -> Row:
@@ -36,10 +36,17 @@ def against(who: str, evidence: Evidence) -> Row:
 
 
 def difference(who: str, evidence: Evidence) -> tuple[Interval, float]:
-    """Candidate minus a reigning model with its one-sided bounds, and the reigning model's score."""
+    """Candidate minus a reigning model with its one-sided bounds, and the reigning model's score.
+
+    Each bound is one independent sample further out. Two models of a kind differ in few samples, and where the rare ones in
+    which the candidate loses happen not to be drawn, neither their number nor the bound's width tells: without this charge 8 to
+    10 % of the candidates that are worse by the margin pass at 150 groups, half of which stand or fall together, and 6 % when
+    all samples are independent (tests/gate/test_error_rates.py). One such sample more is the least that may have been missed.
+    """
     theirs = evidence.tally(_aligned(who, evidence))
-    mine = evidence.tally(evidence.candidate)
-    return evidence.bounds(who, mine.minus(theirs)), theirs.value
+    found = evidence.bounds(who, evidence.tally(evidence.candidate).minus(theirs))
+    charge = one_more(theirs, len(evidence.ids), evidence.gate.metric)
+    return Interval(found.value, found.low - charge, found.high + charge), theirs.value
 
 
 def becomes_anchor(evidence: Evidence) -> bool:
