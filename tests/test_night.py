@@ -99,7 +99,7 @@ def test_first_night_promotes_a_fused_model(clone: Clone) -> None:
     started = order(output, "running")
     fitting = [started.index(task) for task in started if task.startswith(LEARNING)]
     assert started.index("admit") < min(fitting)
-    assert started[-2:] == ["close", "promote"]
+    assert [task for task in started if task != "docs"][-2:] == ["close", "promote"]  # it comes beside `close`
     assert git("status", "--porcelain", cwd=clone.folder) == ""
     lock = git("show", "fused-model@v1.0.0:dvc.lock", cwd=clone.folder)  # `make run` has fetched it
     assert len(set(encoders(lock))) == 3

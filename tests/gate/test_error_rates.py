@@ -35,7 +35,7 @@ def night(seed, difference, mode, kind):
     mine = np.where(rng.random(len(ids)) < 0.9, luck, rng.random(len(ids)))  # a tenth is decided anew: discordance
     return Evidence(
         gate=Gate(metric="accuracy", margin=MARGIN, mode=mode),
-        draws=400,
+        draws=200,
         seed=seed,
         target="label",
         output=Output("classification", ("cat", "dog")),
@@ -53,9 +53,9 @@ def night(seed, difference, mode, kind):
 
 
 @cache
-def nights(difference, mode, kind):
+def nights(difference, mode, kind, count=NIGHTS):
     """Per night whether the row passed, and the plain difference."""
-    rows = [judge(night(seed, difference, mode, kind)) for seed in range(NIGHTS)]
+    rows = [judge(night(seed, difference, mode, kind)) for seed in range(count)]
     return np.array([row.verdict == "pass" for row in rows]), np.array([row.measured for row in rows])
 
 
@@ -72,7 +72,7 @@ def test_a_candidate_exactly_at_the_limit_passes_in_no_more_nights_than_promised
 @pytest.mark.parametrize(("kind", "factor"), [("apart", 1), ("clustered", 1 + (3 - 1) / 2), ("uneven", 1 + (11 / 3 - 1) / 2)])
 @pytest.mark.parametrize("difference", [0.0, 0.02, 0.04])
 def test_power_is_that_of_theory(difference, kind, factor):
-    passed, differences = nights(difference, "non-inferior", kind)
+    passed, differences = nights(difference, "non-inferior", kind, 500)
     normal, charge = NormalDist(), factor / 450
     theory = normal.cdf((difference + MARGIN - charge) / differences.std() - normal.inv_cdf(0.95))
     assert theory - 0.05 <= passed.mean() <= theory + 0.08  # normal theory knows nothing of skewness
