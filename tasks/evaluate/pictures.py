@@ -105,6 +105,7 @@ def draw_shares(path: Path, shares: Mapping[str, Any], selected: str, metric: st
     title = f"what each modality adds: {selected}, {shares['samples']} test samples"
     axes.set(xlabel=metric.replace("_", " "), title=title)
     axes.invert_yaxis()
+    axes.use_sticky_edges = False  # bars would cut the first dot off
     axes.margins(x=0.12)
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
