@@ -66,13 +66,13 @@ def candidates(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 def shares(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What each modality adds to the score, the largest share first, as parts of the largest one."""
-    found = (scores or {}).get("shares")
-    if not found:
+    if scores is None or not scores.get("shares"):
         return None
+    found = scores["shares"]
     rows = sorted(found["modalities"].items(), key=lambda row: (-row[1]["share"]["value"], row[0]))
     widest = max(abs(row["share"]["value"]) for _, row in rows) or 1.0
     listed = [{"name": name, "part": round(100 * max(row["share"]["value"], 0) / widest, 1), **row} for name, row in rows]
-    return {**found, "metric": scores["metric"].replace("_", " ") if scores else "", "rows": listed}
+    return {**found, "metric": scores["metric"].replace("_", " "), "rows": listed}
 
 
 def missing(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
