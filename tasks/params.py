@@ -156,6 +156,9 @@ class Gate:
     mode: Literal["non-inferior", "better"] = "non-inferior"
     margin: float = 0.02  # this and the floors count as the metric does: a share, or the target's own unit
     confidence: float = 0.95
+    horizon: int = (
+        365  # nights that share the error 1 - confidence where a single one that is wrong would stay: see reigning.py
+    )
     floor: float | None = None  # lowest acceptable score (lower bound); null: the metric's own, if it has one
     floor_over_prior: float = 0.05  # above always answering the commonest class, or the mean (lower bound)
     floor_over_single: float | None = None  # above the best single modality (lower bound), if asked for

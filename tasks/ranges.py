@@ -21,6 +21,7 @@ COUNTS = (
     "train.width",
     "train.processes",
     "evaluate.bootstrap",
+    "gate.horizon",
     "ingest.partition_rows",
 )
 SHARES = (

@@ -1,4 +1,4 @@
-"""Which tests start processes, stores and repositories of their own, or fit for seconds each: marked `processes`."""
+"""Which tests start processes, stores and repositories of their own, or fit or simulate for seconds: marked `processes`."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ PROCESSES = (
     "extract/test_brought.py",
     "faults",
     "finetune",
+    "gate/test_years.py",
     "gc",
     "profile/test_fuzz.py",
     "promote",

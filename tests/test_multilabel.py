@@ -103,7 +103,9 @@ def night(tmp_path, monkeypatch):
         yaml.safe_dump(params | {"targets": {"label": {"type": "multilabel"}}, "gate": {"floor": 0.6}, "fusions": ["mean"]})
     )
     write_json(Path("data/1_raw.json"), {"batches": []})
-    write_json(Path("data/registry.json"), {"champion": {"number": 0, "version": None}, "anchor": {"version": None}})
+    write_json(
+        Path("data/registry.json"), {who: {"number": 0, "version": None, "batches": []} for who in ("champion", "anchor")}
+    )
     for folder in (CHAMPION, ANCHOR):
         folder.mkdir(parents=True)
     for name in ("mean", "plain"):

@@ -32,8 +32,8 @@ def gate() -> None:
     verdict = {
         **decide(rows, evidence),
         "candidate": folder_digest(BUNDLE),
-        "champion": registry["champion"],
-        "anchor": registry["anchor"],
+        "champion": {key: registry["champion"][key] for key in ("number", "version")},
+        "anchor": {"version": registry["anchor"]["version"]},
         "data": file_digest(INDEX),
     }
     write_json(REPORTS / "verdict.json", verdict)
@@ -44,15 +44,20 @@ def gate() -> None:
 
 
 def read_registry(path: Path = REGISTRY) -> dict[str, Any]:
-    """Read the pins of the reigning models: {"champion": {"number", "version"}, "anchor": {"version"}}."""
+    """Read the pins of the reigning models, {"champion": {"number", "version", "batches"}, "anchor": {"version", "batches"}}.
+
+    `batches` are the keys of those that had been accepted when it was promoted.
+    """
     pins = read_json(path)
     try:
-        return {
-            "champion": {"number": int(pins["champion"]["number"]), "version": pins["champion"]["version"]},
-            "anchor": {"version": pins["anchor"]["version"]},
+        found = {
+            who: {"version": pins[who]["version"], "batches": list(pins[who]["batches"])} for who in ("champion", "anchor")
         }
+        return {**found, "champion": {"number": int(pins["champion"]["number"]), **found["champion"]}}
     except (KeyError, TypeError, ValueError) as error:
-        raise ContractBroken(f"{path} must hold the number and version of champion and anchor, got {pins!r}") from error
+        raise ContractBroken(
+            f"{path} must hold the number of the champion, and version and batches of champion and anchor, got {pins!r}"
+        ) from error
 
 
 if __name__ == "__main__":

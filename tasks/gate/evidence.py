@@ -1,5 +1,6 @@
 """What the gate judges: read once, aligned by sample, checked for what would make a verdict meaningless."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from tasks.tables import read_answer, truth
 from tasks.tally import Tally
 from tasks.targets import Output, outputs
 
+Rows = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -35,6 +38,7 @@ class Evidence:
         groups: object [n].
         candidate: float64 [n, width], its answers.
         reigning: the rows of champion.parquet by `who`: sample ids and answers.
+        arrived: bool [n] by `who`: whether a sample landed after that model was promoted, which so was not chosen by it.
         versions: `champion` and `anchor` -> version, None where there is none.
         constant: what is answered without looking: the class index that most train samples have, 0 or 1 [classes] of several
             labels, or the mean of the values.
@@ -53,23 +57,25 @@ class Evidence:
     groups: npt.NDArray[np.object_]
     candidate: npt.NDArray[np.float64]
     reigning: dict[str, tuple[list[str], npt.NDArray[np.float64]]]
+    arrived: dict[str, npt.NDArray[np.bool_]]
     versions: dict[str, str | None]
     constant: npt.NDArray[Any]
     scores: dict[str, Any]
     expected: list[str]
     found: list[str]
 
-    def tally(self, answer: npt.NDArray[np.float64]) -> Tally:
-        """The metric by group for these answers [n, width] to `ids`."""
-        return self._score(said(self.gate.metric, answer, self.output))
+    def tally(self, answer: npt.NDArray[np.float64], rows: Rows | None = None) -> Tally:
+        """The metric by group for these answers [n, width] to `ids`, or to some of them."""
+        chosen = slice(None) if rows is None else rows
+        return self._score(said(self.gate.metric, answer[chosen], self.output), chosen)
 
     @property
     def prior(self) -> Tally:
         """The metric by group of answering without looking."""
-        return self._score(blind(self.gate.metric, self.constant, len(self.ids), self.output))
+        return self._score(blind(self.gate.metric, self.constant, len(self.ids), self.output), slice(None))
 
-    def _score(self, predicted: npt.NDArray[Any]) -> Tally:
-        return tally(self.gate.metric, self.truth, predicted, self.groups, len(self.output.classes))
+    def _score(self, predicted: npt.NDArray[Any], rows: Rows | slice) -> Tally:
+        return tally(self.gate.metric, self.truth[rows], predicted, self.groups[rows], len(self.output.classes))
 
     def bounds(self, name: str, sums: Tally) -> Interval:
         """Value and one-sided bounds at `gate.confidence`; resamples are keyed by the row's name."""
@@ -79,7 +85,11 @@ class Evidence:
     @property
     def size(self) -> str:
         """How many samples and groups, in words."""
-        return f"{len(self.ids)} samples ({len(set(self.groups))} groups)"
+        return self.size_of(np.ones(len(self.ids), bool))
+
+    def size_of(self, rows: Rows) -> str:
+        """The same of some of the samples."""
+        return f"{int(rows.sum())} samples ({len(set(self.groups[rows]))} groups)"
 
 
 def gather(params: Params, registry: dict[str, Any]) -> Evidence:
@@ -96,17 +106,20 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
     judged = predictions.filter(pc.is_valid(predictions[target])).sort_by("sample_id")
     read = partial(read_answer, target=target, output=output)
     champion = table(REPORTS / "champion.parquet")
+    ids = judged["sample_id"].to_pylist()
+    landed = dict(zip(manifest["sample_id"].to_pylist(), manifest["batch"].to_pylist(), strict=True))
     return Evidence(
         gate=params.gate,
         draws=params.evaluate.bootstrap,
         seed=params.seed,
         target=target,
         output=output,
-        ids=judged["sample_id"].to_pylist(),
+        ids=ids,
         truth=truth(judged[target]),
         groups=np.array(judged["group"].to_pylist(), object),
         candidate=read(judged),
         reigning={who: _of(who, champion, read) for who in ("champion", "anchor")},
+        arrived={who: _arrived(ids, landed, registry[who]["batches"]) for who in ("champion", "anchor")},
         versions={who: registry[who]["version"] for who in ("champion", "anchor")},
         constant=constant(truth(manifest.filter(pc.equal(manifest["split"], "train"))[target])),
         scores=read_json(REPORTS / "evaluate" / "scores.json"),
@@ -125,3 +138,9 @@ def table(path: Any) -> pa.Table:
 def _of(who: str, champion: pa.Table, read: Any) -> tuple[list[str], npt.NDArray[np.float64]]:
     rows = champion.filter(pc.equal(champion["who"], who)).sort_by("sample_id")
     return rows["sample_id"].to_pylist(), read(rows)
+
+
+def _arrived(ids: list[str], landed: Mapping[str, str], known: Sequence[str]) -> Rows:
+    """Which samples are of none of the batches that were known at a promotion; one that the manifest lacks is not."""
+    seen = {None, *known}
+    return np.array([landed.get(name) not in seen for name in ids], bool)

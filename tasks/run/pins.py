@@ -1,5 +1,6 @@
 """The pins of a run, by content: the reigning bundle, the best-ever one, and the one that new encoders start from."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ import yaml
 
 from tasks.errors import Refused, UnknownName
 from tasks.files import write_json
+from tasks.index import Batch
 from tasks.params import Params, Split
-from tasks.paths import BUNDLE
+from tasks.paths import BUNDLE, INDEX
 from tasks.promote import registry
 from tasks.run import intact
 from tasks.run.git import git
@@ -22,17 +24,20 @@ PINS = ("champion", "anchor", "start")
 
 def write(s: Settings, folder: Path) -> None:
     """Write data/registry.json, and data/champion.dvc and data/anchor.dvc where there are such, from the registry's tags."""
-    champion, anchor = registry.champion(s.central), registry.anchor(s.central)
-    write_json(
-        folder / "data/registry.json",
-        {
-            "champion": {"number": champion.number if champion else 0, "version": champion.version if champion else None},
-            "anchor": {"version": anchor.version if anchor else None},
-        },
-    )
-    for name, reign in (("champion", champion), ("anchor", anchor)):
+    reigns = {"champion": registry.champion(s.central), "anchor": registry.anchor(s.central)}
+    pinned: dict[str, dict[str, Any]] = {name: {"version": None, "batches": []} for name in reigns}
+    for name, reign in reigns.items():
         if reign is not None:
+            pinned[name] = {"version": reign.version, "batches": _accepted(folder, reign.commit)}
             _pin(folder, name, bundle_entry(folder, reign.commit))
+    pinned["champion"]["number"] = reigns["champion"].number if reigns["champion"] else 0
+    write_json(folder / "data/registry.json", pinned)
+
+
+def _accepted(folder: Path, commit: str) -> list[str]:
+    """The keys of the batches that had been accepted in a commit: what landed later has chosen no model of then."""
+    index = json.loads(git("show", f"{commit}:{INDEX}", cwd=folder))
+    return [Batch(entry["name"], entry["digest"], {}).key for entry in index["batches"]]
 
 
 def start(s: Settings, folder: Path, params: Params, anew: bool) -> None:

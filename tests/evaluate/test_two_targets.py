@@ -39,7 +39,9 @@ def fitted(tmp_path_factory):
         for name in ("concat", "mean", "plain"):
             train(name)
         write_json(Path("data/1_raw.json"), {"batches": []})
-        write_json(Path("data/registry.json"), {"champion": {"number": 0, "version": None}, "anchor": {"version": None}})
+        write_json(
+            Path("data/registry.json"), {who: {"number": 0, "version": None, "batches": []} for who in ("champion", "anchor")}
+        )
         for empty in (CHAMPION, ANCHOR):
             empty.mkdir(parents=True)
         select()
@@ -130,8 +132,9 @@ def test_the_champion_is_compared_on_the_same_values():
     for folder in (CHAMPION, ANCHOR):
         shutil.rmtree(folder)
         shutil.copytree(BUNDLE, folder)
-    registry = {"champion": {"number": 1, "version": "v1.0.0"}, "anchor": {"version": "v1.0.0"}}
-    write_json(Path("data/registry.json"), registry)
+    batches = sorted(set(pq.read_table(MANIFEST / "samples.parquet")["batch"].to_pylist()))
+    reigning = {"number": 1, "version": "v1.0.0", "batches": batches}
+    write_json(Path("data/registry.json"), {"champion": reigning, "anchor": reigning})
     champion()
     _, rows = verdict()
     assert (rows["champion"]["verdict"], rows["champion"]["measured"], rows["anchor"]["verdict"]) == ("pass", 0, "pass")

@@ -15,26 +15,27 @@ NIGHTS = 2000
 MOST = 116  # of them: 5 % and 1.65 standard errors of so many nights
 MARGIN = 0.02
 LIMITS = {"non-inferior": -MARGIN, "better": 0.0}  # how much better a candidate is that must not pass
-SETS = {  # test sets: groups, samples of each
-    "apart": (450, 1),
-    "clustered": (150, 3),
-    "uneven": (150, 0),  # 1 to 5 samples
-    "large": (40, 10),
-    "few": (20, 15),  # Student's t
+SETS = {  # test sets: groups, samples of each, the share of them that arrived since the champion's promotion
+    "apart": (450, 1, 0.0),
+    "clustered": (150, 3, 0.0),
+    "uneven": (150, 0, 0.0),  # 1 to 5 samples
+    "large": (40, 10, 0.0),
+    "few": (20, 15, 0.0),
+    "arrived": (800, 1, 0.75),
 }
 
 
 def night(seed, difference, mode, kind):
     """Candidate and champion of known accuracies, 0.85 + difference and 0.85; errors come in whole groups partly."""
     rng = np.random.default_rng(seed)
-    groups, size = SETS[kind]
+    groups, size, share = SETS[kind]
     group = np.repeat(np.arange(groups), size or rng.integers(1, 6, groups))
     ids = [f"s{i:04d}" for i in range(len(group))]
     hard = np.where(rng.random(groups) < 0.5, rng.random(groups), np.nan)[group]  # half the groups stand or fall together
     luck = np.where(np.isnan(hard), rng.random(len(ids)), hard)
     mine = np.where(rng.random(len(ids)) < 0.9, luck, rng.random(len(ids)))  # a tenth is decided anew: discordance
     return Evidence(
-        gate=Gate(metric="accuracy", margin=MARGIN, mode=mode),
+        gate=Gate(metric="accuracy", margin=MARGIN, mode=mode, horizon=1),
         draws=200,
         seed=seed,
         target="label",
@@ -44,6 +45,7 @@ def night(seed, difference, mode, kind):
         groups=group.astype(object),
         candidate=np.eye(2)[(mine >= 0.85 + difference).astype(int)],
         reigning={"champion": (ids, np.eye(2)[(luck >= 0.85).astype(int)]), "anchor": ([], np.zeros((0, 2)))},
+        arrived={"champion": group >= groups * (1 - share)},
         versions={"champion": "v1.0.0", "anchor": "v1.0.0"},
         constant=0,
         scores={},

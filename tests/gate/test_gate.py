@@ -13,14 +13,18 @@ from tasks.errors import ContractBroken, NoData
 from tasks.files import read_json, write_json
 from tasks.gate.__main__ import gate
 from tasks.gate.evidence import Evidence
+from tasks.gate.reigning import Pair
 from tasks.gate.rows import ROWS
 from tasks.measures import Interval
 from tasks.params import load
 from tasks.tables import write_parquet
 
 CLASSES = ["cat", "dog"]
-FIRST = {"champion": {"number": 0, "version": None}, "anchor": {"version": None}}
-LATER = {"champion": {"number": 3, "version": "v1.1.0"}, "anchor": {"version": "v1.0.0"}}
+FIRST = {"champion": {"number": 0, "version": None, "batches": []}, "anchor": {"version": None, "batches": []}}
+LATER = {
+    "champion": {"number": 3, "version": "v1.1.0", "batches": ["n1", "n2"]},
+    "anchor": {"version": "v1.0.0", "batches": ["n1"]},
+}
 PARAMS = """
 modalities: {{image: {{kind: image}}}}
 targets: {{label: {{type: classification}}}}
@@ -65,6 +69,7 @@ class Night:
         rng = np.random.default_rng(7)
         self.ids = [f"s{i:04d}" for i in range(n)]
         self.groups = [f"g{i // 2:04d}" for i in range(n)]
+        self.batches = ["n1"] * n
         self.truth = rng.integers(0, 2, n)
         luck = rng.random(n)  # shared: the models agree on what is hard
         self.mine = one_hot(np.where(luck < mine, self.truth, 1 - self.truth))
@@ -88,6 +93,7 @@ class Night:
             Path("data/3_manifest/manifest.json"), {"targets": {"label": {"type": "classification", "classes": CLASSES}}}
         )
         rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
+        rows |= {"batch": [*self.batches, "n1", "n1", "n1"]}
         write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
         metric = load().gate.metric
@@ -111,7 +117,7 @@ def workspace(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("metric", "prior"), [("auroc", "0.500"), ("auprc", "0.5")])
 def test_areas_under_curves_are_judged_by_what_the_answers_rank(metric, prior):
-    night = Night(mine=0.9, champion=0.9, anchor=0.9, gate=f"margin: 0.02, metric: {metric}")
+    night = Night(n=1000, mine=0.9, champion=0.9, anchor=0.9, gate=f"margin: 0.02, metric: {metric}")
     night.mine = 0.2 + 0.6 * night.mine  # the same decisions and the same order, less sure: neither score changes
     verdict, rows = night.judge()
     assert (verdict["verdict"], verdict["decided_by"]) == ("promote", "champion")
@@ -143,14 +149,14 @@ def test_floors_stay_blocking_when_there_is_a_champion():
 
 @pytest.mark.parametrize(
     ("mine", "mode", "verdict"),
-    [(0.9, "non-inferior", "promote"), (0.9, "better", "reject"), (0.96, "better", "promote"), (0.8, "non-inferior", "reject")],
+    [(0.9, "non-inferior", "promote"), (0.9, "better", "reject"), (0.99, "better", "promote"), (0.8, "non-inferior", "reject")],
 )
 def test_the_paired_bound_against_the_champion_decides(mine, mode, verdict):
     found, rows = Night(mine=mine, champion=0.9, anchor=0.9, gate=f"mode: {mode}").judge()
     assert (found["verdict"], found["decided_by"]) == (verdict, "champion")
     assert rows["champion"]["needed"] == (0.0 if mode == "better" else -0.02)
     assert "of v1.1.0 on 400 samples (200 groups): difference" in rows["champion"]["reason"]
-    assert found["champion"] == LATER["champion"]
+    assert found["champion"] == {"number": 3, "version": "v1.1.0"}
 
 
 def test_small_steps_down_are_stopped_by_the_anchor():
@@ -158,10 +164,63 @@ def test_small_steps_down_are_stopped_by_the_anchor():
     assert (found["verdict"], found["decided_by"], rows["champion"]["verdict"]) == ("reject", "anchor", "pass")
 
 
-@pytest.mark.parametrize(("mine", "anchor"), [(0.9, False), (0.96, True)])
+@pytest.mark.parametrize(("mine", "anchor"), [(0.9, False), (0.99, True)])
 def test_only_a_surely_better_candidate_becomes_the_anchor(mine, anchor):
     found, _ = Night(mine=mine, champion=0.9, anchor=0.9).judge()
     assert (found["verdict"], found["becomes_anchor"]) == ("promote", anchor)
+
+
+class Later(Night):
+    """A test set of which 1,600 samples, the batch n3, landed after the champion's promotion, and 400 before."""
+
+    def __init__(self, mine, champion, newer=1600):
+        """Take the shares that candidate and champion get right of older and of newer samples."""
+        super().__init__(n=400 + newer, champion=0.0, anchor=0.0)
+        self.batches = ["n1"] * 400 + ["n3"] * newer
+        luck = np.random.default_rng(5).random(len(self.ids))
+        self.mine = self.right(luck, *mine)
+        self.reigning = {"champion": self.right(luck, *champion), "anchor": self.right(luck, *champion)}
+
+    def right(self, luck, older, newer):
+        share = np.where(np.array(self.batches) == "n3", newer, older)
+        return one_hot(np.where(luck < share, self.truth, 1 - self.truth))
+
+
+def test_samples_that_arrived_since_the_promotion_decide():
+    found, rows = Later(mine=(0.9, 0.87), champion=(0.9, 0.87)).judge()
+    assert (found["verdict"], found["decided_by"], rows["guard"]["verdict"]) == ("promote", "champion", "pass")
+    assert "of v1.1.0 on 1600 samples (800 groups) that arrived since its promotion" in rows["champion"]["reason"]
+    found, rows = Later(mine=(0.98, 0.82), champion=(0.9, 0.87)).judge()  # better on the old ones alone
+    assert (found["verdict"], found["decided_by"]) == ("reject", "champion")
+
+
+def test_what_the_old_test_samples_lose_stops_a_candidate_that_the_new_ones_favour():
+    found, rows = Later(mine=(0.8, 0.9), champion=(0.9, 0.87), newer=6000).judge()
+    assert (found["verdict"], found["decided_by"], rows["champion"]["verdict"]) == ("reject", "guard", "pass")
+    assert re.search(
+        r"of v1\.1\.0 on 400 samples \(200 groups\) from before its promotion: .* upper bound", rows["guard"]["reason"]
+    )
+
+
+def test_all_samples_decide_until_those_that_arrived_since_are_enough():
+    _, rows = Later(mine=(0.95, 0.9), champion=(0.9, 0.87), newer=100).judge()
+    assert "of v1.1.0 on 500 samples (250 groups): difference" in rows["champion"]["reason"]
+    assert rows["guard"]["verdict"] == "not applicable"
+    assert "so many samples tell 0.0" in rows["champion"]["reason"]
+
+
+def test_a_champion_that_is_worth_less_since_its_promotion_is_warned_of():
+    found, rows = Later(mine=(0.9, 0.8), champion=(0.9, 0.8)).judge()
+    assert (found["verdict"], rows["decay"]["verdict"], rows["decay"]["blocking"]) == ("promote", "fail", False)
+    assert re.search(r"v1\.1\.0 scores 0\.\d+ on 1600 samples .*, 0\.9\d+ on 400 samples", rows["decay"]["reason"])
+    _, rows = Later(mine=(0.9, 0.9), champion=(0.9, 0.9)).judge()
+    assert rows["decay"]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(("horizon", "verdict"), [(1, "pass"), (365, "fail")])
+def test_a_step_down_from_the_anchor_shares_its_error_with_all_nights(horizon, verdict):
+    _, rows = Night(mine=0.9, champion=0.9, anchor=0.9, n=300, gate=f"margin: 0.012, horizon: {horizon}").judge()
+    assert (rows["champion"]["verdict"], rows["anchor"]["verdict"]) == ("pass", verdict)
 
 
 def nan_in_candidate(night):
@@ -185,7 +244,7 @@ def nan_in_anchor(night):
 
 
 def no_anchor(night):
-    night.registry = {**LATER, "anchor": {"version": None}}
+    night.registry = {**LATER, "anchor": {"version": None, "batches": []}}
     del night.reigning["anchor"]
 
 
@@ -260,6 +319,7 @@ def test_a_measure_that_is_no_number_fails_closed(champion, decided_by, monkeypa
     nan = Interval(float("nan"), float("nan"), float("nan"))
     whole = Evidence.bounds
     monkeypatch.setattr(Evidence, "bounds", lambda self, name, sums: nan if name == decided_by else whole(self, name, sums))
+    monkeypatch.setattr(Pair, "bounded", lambda self, sure: nan)
     found, rows = Night(champion=champion, anchor=champion).judge()
     assert (found["verdict"], found["decided_by"], found["becomes_anchor"]) == ("reject", decided_by, False)
     assert "what was measured is no number" in rows[decided_by]["reason"]
@@ -282,7 +342,7 @@ def _write_any(path, value):
 def test_a_registry_that_is_none_is_refused():
     night = Night()
     night.registry = {"champion": "v1.0.0"}
-    with pytest.raises(ContractBroken, match="must hold the number and version"):
+    with pytest.raises(ContractBroken, match="must hold the number of the champion, and version and batches"):
         night.judge()
 
 
