@@ -21,12 +21,14 @@ class Tally:
         value: the score on all samples.
         drawn: from how often each group is drawn, int64 [draws, groups], to scores float64 [draws].
         left: the scores without each group in turn, or without each of many equal parts of them, float64 [parts].
+        share: whether it is one model's score between 0 and 1.
     """
 
     groups: int
     value: float
     drawn: Callable[[Times], Array]
     left: Callable[[], Array]
+    share: bool = False
 
     def minus(self, other: "Tally") -> "Tally":
         """The difference of two models' scores on the same samples: they see the same resamples, so it is paired."""

