@@ -69,6 +69,7 @@ class Validate:
     drift_warning: float = 0.3  # Kolmogorov-Smirnov distance to the reference
     near_duplicates: bool = True
     domain: str = ""  # column of metadata.csv that names a sample's domain, a site or a device; see `train.domains`
+    slices: tuple[str, ...] = ()  # columns of metadata.csv each of whose values is judged apart; see tasks/slices.py
 
 
 @dataclass(frozen=True)

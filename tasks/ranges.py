@@ -99,6 +99,11 @@ def _check_domains(params: "Params") -> None:
     known = {"batch", "row", "sample_id", "group", "split", "timestamp", "refused", "part", *params.targets, *params.modalities}
     if column in known or column.startswith("has_") or column.endswith(("_timestamp", "_file_name")):
         raise WrongValue(f"params.yaml: validate.domain must be a column of its own, and no target or modality, got {column!r}")
+    for name in params.validate.slices:
+        if name in params.targets or name in params.modalities or not name:
+            raise WrongValue(
+                f"params.yaml: validate.slices must name columns of their own, no target or modality, got {name!r}"
+            )
     if column and "domain" in params.targets:
         raise WrongValue("params.yaml: with validate.domain no target may be named domain")
     if how != "none" and not column:

@@ -18,9 +18,10 @@ from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.evaluate.shares import asked, shares_of_answers, shares_of_score
 from tasks.features import Features
 from tasks.files import new_folder, read_json, write_json
-from tasks.measures import constant
+from tasks.measures import clipped, constant, interval
 from tasks.params import Params, load
 from tasks.paths import REPORTS, candidate_folders, finetuned
+from tasks.slices import slices
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, labelled, truth, write_parquet
@@ -62,6 +63,7 @@ def evaluate() -> None:
         with steady(params.threads):
             scores["alike"] = alike(deciding, test.features, np.flatnonzero(known), sure)
         scores["interaction"] = joined(deciding.where(complete[known]), choice, params, sure)
+        scores["slices"] = apart(deciding, test.samples.filter(pa.array(known)), params, selected, sure)
         scores["shares"] = subsets and shares_of_score(subsets, judged[target], metric, sure)
         if subsets:
             draw_shares(folder / "shares.png", scores["shares"], selected, metric)
@@ -79,6 +81,17 @@ def evaluate() -> None:
         each = shares_of_answers(subsets, outputs[target]) if subsets else {}
         write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete, each))
     count(predicted=len(test) * len(answers))
+
+
+def apart(judged: Judged, samples: pa.Table, params: Params, selected: str, sure: Sureness) -> list[dict[str, Any]]:
+    """Scores of the selected candidate in every slice of two groups or more, the worst first."""
+    gate, found = params.gate, []
+    for name, rows in slices(samples, params.validate.slices, gate.target, judged.output, gate.metric).items():
+        part = judged.where(rows)
+        if part.sizes["groups"] >= 2:
+            bounds = interval(part.tally(gate.metric, selected), sure.generator("slices"), sure.draws, sure.tail)
+            found.append({"slice": name, **part.sizes, "score": clipped(bounds, gate.metric).as_json()})
+    return sorted(found, key=lambda row: (row["score"]["value"], row["slice"]))
 
 
 def filled(candidate: Neural, domains: Domains, test: Inputs, judged: Judged, params: Params, sure: Sureness) -> dict[str, Any]:

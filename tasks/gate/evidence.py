@@ -16,6 +16,7 @@ from tasks.files import read_json
 from tasks.measures import Interval, blind, constant, interval, said, tally
 from tasks.params import Gate, Params, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
+from tasks.slices import slices
 from tasks.tables import read_answer, truth
 from tasks.tally import Tally
 from tasks.targets import Output, outputs
@@ -40,6 +41,7 @@ class Evidence:
         reigning: the rows of champion.parquet by `who`: sample ids and answers.
         arrived: bool [n] by `who`: whether a sample landed after that model was promoted, which so was not chosen by it.
         versions: `champion` and `anchor` -> version, None where there is none.
+        slices: bool [n] by name, parts of the samples that are looked at apart.
         constant: what is answered without looking: the class index that most train samples have, 0 or 1 [classes] of several
             labels, or the mean of the values.
         scores: scores.json.
@@ -59,6 +61,7 @@ class Evidence:
     reigning: dict[str, tuple[list[str], npt.NDArray[np.float64]]]
     arrived: dict[str, npt.NDArray[np.bool_]]
     versions: dict[str, str | None]
+    slices: dict[str, Rows]
     constant: npt.NDArray[Any]
     scores: dict[str, Any]
     expected: list[str]
@@ -107,7 +110,9 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
     read = partial(read_answer, target=target, output=output)
     champion = table(REPORTS / "champion.parquet")
     ids = judged["sample_id"].to_pylist()
-    landed = dict(zip(manifest["sample_id"].to_pylist(), manifest["batch"].to_pylist(), strict=True))
+    known = {name: row for row, name in enumerate(manifest["sample_id"].to_pylist())}
+    rows = manifest.take(pa.array([known[name] for name in ids if name in known], pa.int64()))
+    landed = dict(zip(rows["sample_id"].to_pylist(), rows["batch"].to_pylist(), strict=True))
     return Evidence(
         gate=params.gate,
         draws=params.evaluate.bootstrap,
@@ -121,6 +126,7 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         reigning={who: _of(who, champion, read) for who in ("champion", "anchor")},
         arrived={who: _arrived(ids, landed, registry[who]["batches"]) for who in ("champion", "anchor")},
         versions={who: registry[who]["version"] for who in ("champion", "anchor")},
+        slices=slices(rows, params.validate.slices, target, output, params.gate.metric) if len(rows) == len(ids) else {},
         constant=constant(truth(manifest.filter(pc.equal(manifest["split"], "train"))[target])),
         scores=read_json(REPORTS / "evaluate" / "scores.json"),
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),

@@ -70,6 +70,7 @@ def write(
             problems=problems,
             tables=facts.tables(scores),
             shares=facts.shares(scores),
+            slices=facts.slices(scores),
             missing=facts.missing(scores),
             rows=facts.rows(verdict, measured),
             data=facts.data(manifest),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SHOWN = 200  # rows of quarantine on the page; the file has all
+SLICES = 12  # parts of the test set on the page
 ALONE = "alone-"
 MARKS = {"pass": "✓", "fail": "✗", "not applicable": "·"}
 
@@ -73,6 +74,14 @@ def shares(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     widest = max(abs(row["share"]["value"]) for _, row in rows) or 1.0
     listed = [{"name": name, "part": round(100 * max(row["share"]["value"], 0) / widest, 1), **row} for name, row in rows]
     return {**found, "metric": scores["metric"].replace("_", " "), "rows": listed}
+
+
+def slices(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Where the selected model does worst: the first SLICES parts of the test set, and how many more there are."""
+    found = (scores or {}).get("slices")
+    if not found:
+        return None
+    return {"metric": str((scores or {})["metric"]).replace("_", " "), "rows": found[:SLICES], "more": len(found[SLICES:])}
 
 
 def missing(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:

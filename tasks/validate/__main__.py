@@ -9,6 +9,7 @@ import pyarrow as pa
 from tasks.files import new_folder, write_json
 from tasks.params import Params, load
 from tasks.paths import MANIFEST
+from tasks.slices import COLUMN
 from tasks.splits import NONE, PARTS
 from tasks.stage import count, enter
 from tasks.tables import write_parquet
@@ -88,6 +89,7 @@ def _schema(params: Params) -> pa.Schema:
     kinds = {"classification": pa.int64(), "multilabel": pa.list_(pa.int8()), "regression": pa.float64()}
     fields += [(target, kinds[body.type]) for target, body in params.targets.items()]
     fields += [(f"has_{name}", pa.bool_()) for name in params.modalities]
+    fields += [(COLUMN.format(name), TEXT) for name in params.validate.slices]
     return pa.schema(fields + ([("domain", TEXT)] if params.validate.domain else []))
 
 

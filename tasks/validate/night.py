@@ -1,6 +1,6 @@
 """What validate looks at: every landed row, its split, and the profile of each of its modalities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -93,7 +93,7 @@ def read_night(params: Params) -> Night:
         sample_id=folded.events["sample_id"].where(~folded.events["sample_id"].isin(folded.withdrawn), "")
     )
     encoder_rows = splits.encoder_part(seen.samples, params).index.intersection(landed.index)
-    _check_domain(landed, params.validate.domain)
+    _check_columns(landed, {"domain": [params.validate.domain], "slices": params.validate.slices})
     return Night(landed, profiles, outputs, encoder_rows, events, gone.to_dict(), batches, keys, params)
 
 
@@ -103,14 +103,16 @@ def _parts(landed: pd.DataFrame, batches: list[Batch], params: Params) -> pd.Ser
     return windowed(landed, parts, [batch.key for batch in batches if batch.of_samples], params.split)
 
 
-def _check_domain(landed: pd.DataFrame, column: str) -> None:
-    """Refuse a column of domains that no batch has.
+def _check_columns(landed: pd.DataFrame, named: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a column of domains or slices that no batch has.
 
     Raises:
         ContractBroken: so it is.
     """
-    if column and column not in landed:
-        raise ContractBroken(f"no batch has the column {column!r}: land it in metadata.csv, or change validate.domain")
+    for knob, columns in named.items():
+        for column in columns:
+            if column and column not in landed:
+                raise ContractBroken(f"no batch has the column {column!r}: land it in metadata.csv, or change validate.{knob}")
 
 
 def _profile(name: str, params: Params, batches: list[Batch], landed: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tasks.slices import COLUMN
 from tasks.splits import NONE, groups, unlabelled_part
 from tasks.targets import number
 from tasks.validate.leaks import content
@@ -58,6 +59,8 @@ def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
             columns[target] = accepted[target].map({name: place for place, name in enumerate(output.classes)}).astype("Int64")
     for name in night.params.modalities:
         columns[f"has_{name}"] = accepted[f"has_{name}"]
+    for name in night.params.validate.slices:
+        columns[COLUMN.format(name)] = accepted[name].fillna("").str.strip()
     if night.params.validate.domain:
         columns["domain"] = accepted[night.params.validate.domain].fillna("").str.strip()
     return pd.DataFrame(columns, index=accepted.index)

@@ -47,6 +47,7 @@ def night(seed, difference, mode, kind):
         reigning={"champion": (ids, np.eye(2)[(luck >= 0.85).astype(int)]), "anchor": ([], np.zeros((0, 2)))},
         arrived={"champion": group >= groups * (1 - share)},
         versions={"champion": "v1.0.0", "anchor": "v1.0.0"},
+        slices={},
         constant=0,
         scores={},
         expected=ids,

@@ -30,6 +30,7 @@ modalities: {{image: {{kind: image}}}}
 targets: {{label: {{type: classification}}}}
 evaluate: {{bootstrap: 500}}
 gate: {{{gate}}}
+{more}
 """
 
 
@@ -82,10 +83,11 @@ class Night:
         self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
         self.shares = shares(audio=0.3, image=0.2)
+        self.columns, self.more = {}, ""
 
     def judge(self):
         reports = Path("data/6_reports")
-        Path("params.yaml").write_text(PARAMS.format(gate=self.gate))
+        Path("params.yaml").write_text(PARAMS.format(gate=self.gate, more=self.more))
         write_json(Path("data/1_raw.json"), {"batches": []})
         write_json(Path("data/registry.json"), self.registry)
         write_json(Path("data/5_models/bundle/bundle.json"), {})
@@ -93,7 +95,7 @@ class Night:
             Path("data/3_manifest/manifest.json"), {"targets": {"label": {"type": "classification", "classes": CLASSES}}}
         )
         rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
-        rows |= {"batch": [*self.batches, "n1", "n1", "n1"]}
+        rows |= {"batch": [*self.batches, "n1", "n1", "n1"], **self.columns}
         write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
         metric = load().gate.metric

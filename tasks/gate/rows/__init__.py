@@ -17,6 +17,7 @@ from tasks.gate.rows import (
     interaction,
     missing,
     samples,
+    slices,
     whole,
 )
 
@@ -28,6 +29,7 @@ ROWS: dict[str, Callable[[Evidence], Row]] = {
     "champion": champion.judge,
     "guard": guard.judge,
     "anchor": anchor.judge,
+    "slices": slices.judge,
     "decay": decay.judge,
     "dominance": dominance.judge,
     "homogenisation": homogenisation.judge,
