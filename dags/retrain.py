@@ -21,6 +21,7 @@ from tasks.run.operators import RETRY, Admit, After, Docs, OpenRun, Share, Share
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
 from tasks.run.watch import LandingTrigger  # noqa: E402
 
+AT_ONCE = timedelta(0)  # after its hour no night is made up for: Airflow's default starts one in the first tenth of the day
 HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
 SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
 SHARES = int(os.environ.get("NIGHTLOOM_SHARES", "1"))
@@ -60,7 +61,9 @@ with DAG(
     "retrain",
     description="From a landed batch to a promoted model",
     doc_md=__doc__,
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable(SCHEDULE, timezone="UTC"), assets=[landing]),
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable(SCHEDULE, timezone="UTC", run_immediately=AT_ONCE), assets=[landing]
+    ),
     params=FORM,
     catchup=False,
     max_active_runs=2,

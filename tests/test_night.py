@@ -47,6 +47,7 @@ class Clone:
     @property
     def environment(self) -> dict[str, str]:
         ports = {"NIGHTLOOM_PORT": str(self.port), "NIGHTLOOM_MLFLOW_PORT": str(self.mlflow_port)}
+        ports["NIGHTLOOM_SCHEDULE"] = "0 0 1 1 *"  # what begins a night here is a batch, at whatever hour
         return {**os.environ, **ports, "HOME": str(self.folder.parent)}
 
     def call(self, *words: str) -> tuple[int, str]:
