@@ -211,6 +211,7 @@ class Params:
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    promotion: Literal["auto", "approve"] = "auto"  # approve: a person is asked before a candidate that passed is promoted
     ingest: Ingest = field(default_factory=Ingest)
     split: Split = field(default_factory=Split)
     validate: Validate = field(default_factory=Validate)

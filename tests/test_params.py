@@ -48,6 +48,7 @@ def test_one_modality_can_be_read_alone() -> None:
         ("train.epoch", 3, "'train.epoch'; known: .*epochs"),
         ("train.epochs", "3", "train.epochs must be of type int, got '3'"),
         ("train.epochs", True, "train.epochs must be of type int, got True"),
+        ("promotion", "maybe", "promotion must be one of auto, approve, got 'maybe'"),
         ("shadow.nights", -1, r"shadow.nights must be at least 0 \(never\), got -1"),
         ("pretrain.start", "1.2", "pretrain.start must be empty, champion or a version like v1.2.0, got '1.2'"),
         ("train.distil", 1, "train.distil must be at least 0 and below 1, got 1"),

@@ -27,10 +27,11 @@ def gate() -> None:
         raise NoData(f"{BUNDLE} is not here: `dvc pull`, or `dvc repro select`")
     if not INDEX.is_file():
         raise NoData(f"{INDEX} is not here: restore it with `git checkout -- {INDEX}`")
-    evidence = gather(load(), registry)
+    params = load()
+    evidence = gather(params, registry)
     rows = judged(evidence)
     verdict = {
-        **decide(rows, evidence),
+        **decide(rows, evidence, params.promotion),
         "candidate": folder_digest(BUNDLE),
         "champion": {key: registry["champion"][key] for key in ("number", "version")},
         "anchor": {"version": registry["anchor"]["version"]},
@@ -40,6 +41,8 @@ def gate() -> None:
     for row in rows:
         print(f"{row.verdict:14} {'' if row.blocking else '(warning) '}{row.name}: {row.reason}", flush=True)
     print(f"verdict: {verdict['verdict']}, decided by {verdict['decided_by']}", flush=True)
+    if verdict["approval"]:
+        print(f"a person must approve: {verdict['approval']}", flush=True)
     count(rows=len(rows))
 
 

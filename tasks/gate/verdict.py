@@ -9,6 +9,7 @@ from tasks.gate.row import Row
 from tasks.gate.rows import ROWS
 
 DECIDING = ("champion", "floor")  # the first that applies decides when nothing stops
+FEW_GROUPS = 8  # below so many a bootstrap over groups covers too rarely: its word alone promotes nothing
 
 
 def judged(evidence: Evidence) -> list[Row]:
@@ -19,10 +20,15 @@ def judged(evidence: Evidence) -> list[Row]:
     return [first, *(judge(evidence) for name, judge in ROWS.items() if name != "whole")]
 
 
-def decide(rows: Sequence[Row], evidence: Evidence) -> dict[str, Any]:
-    """The verdict, the row that decided it, and whether the candidate becomes the anchor.
+def decide(rows: Sequence[Row], evidence: Evidence, promotion: str) -> dict[str, Any]:
+    """The verdict, the row that decided it, whether a person must approve and the candidate becomes the anchor.
 
     Closed by default: no blocking row passed, no promotion.
+
+    Args:
+        rows: what each rule found.
+        evidence: what they judged.
+        promotion: auto, or approve: a person is asked in any case.
     """
     blocking = [row for row in rows if row.blocking]
     failed = [row.name for row in blocking if row.verdict == "fail"]
@@ -33,5 +39,14 @@ def decide(rows: Sequence[Row], evidence: Evidence) -> dict[str, Any]:
         "verdict": "promote" if promote else "reject",
         "decided_by": deciding[0] if promote else (failed or ["floor"])[0],
         "becomes_anchor": promote and becomes_anchor(evidence),
+        "approval": _approval(evidence, promotion) if promote else "",
         "rows": [row.as_json() for row in rows],
     }
+
+
+def _approval(evidence: Evidence, promotion: str) -> str:
+    """Why a person must approve, or nothing."""
+    groups = len(set(evidence.groups))
+    asked = ["params.yaml says `promotion: approve`"] if promotion == "approve" else []
+    few = [f"the test set has {groups} groups, fewer than {FEW_GROUPS}: too few for the gate to decide alone"]
+    return "; ".join([*asked, *(few if groups < FEW_GROUPS else [])])

@@ -19,7 +19,8 @@ def head(outcome: str, verdict: Mapping[str, Any] | None, validation: Mapping[st
         row = next((row for row in verdict["rows"] if row["name"] == verdict["decided_by"]), None)
         why = f"{verdict['decided_by']}: {row['reason']}" if row else str(verdict["decided_by"])
         good = verdict["verdict"] == "promote"
-        return {"word": verdict["verdict"], "tone": "good" if good else "quiet", "why": f"Decided by {why}"}
+        asked = f". A person must approve: {verdict['approval']}" if verdict.get("approval") else ""
+        return {"word": verdict["verdict"], "tone": "good" if good else "quiet", "why": f"Decided by {why}{asked}"}
     if verdict is not None and outcome != "failed":
         return {"word": outcome, "tone": "quiet", "why": "Another run was faster; the verdict below was not used."}
     failed = [e for e in (validation or {}).get("expectations", ()) if e["severity"] == "critical" and not e["success"]]

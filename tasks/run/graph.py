@@ -153,9 +153,10 @@ def check_params(root: Path) -> None:
                 if isinstance(dep, ParamsDependency):
                     missing |= set(dep.params) - set(dep.read_params())
     if missing:
+        told = [f"`{key}: auto`" if key == "promotion" else f"`{key}: {{}}`" for key in sorted(missing)]
         raise Refused(
             f"params.yaml lacks {', '.join(sorted(missing))}, which stages of dvc.yaml depend on: add"
-            f" `{min(missing)}: {{}}` and the like to take the defaults"
+            f" {', '.join(told)} to take the defaults"
         )
 
 

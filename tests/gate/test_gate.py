@@ -82,12 +82,12 @@ class Night:
         self.registry = registry or (LATER if champion is not None else FIRST)
         self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
-        self.shares = shares(audio=0.3, image=0.2)
+        self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
         self.columns, self.more = {}, ""
 
     def judge(self):
         reports = Path("data/6_reports")
-        Path("params.yaml").write_text(PARAMS.format(gate=self.gate, more=self.more))
+        Path("params.yaml").write_text(PARAMS.format(gate=self.gate, more=self.more) + f"promotion: {self.promotion}\n")
         write_json(Path("data/1_raw.json"), {"batches": []})
         write_json(Path("data/registry.json"), self.registry)
         write_json(Path("data/5_models/bundle/bundle.json"), {})
@@ -142,6 +142,30 @@ def test_a_first_night_no_better_than_the_commonest_class_is_rejected():
     verdict, rows = Night(mine=0.5).judge()
     assert (verdict["verdict"], verdict["decided_by"], verdict["becomes_anchor"]) == ("reject", "floor_over_prior", False)
     assert "of always answering 'dog' on 400 samples (200 groups)" in rows["floor_over_prior"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "promotion", "says"),
+    [
+        (8, "auto", r"^$"),
+        (7, "auto", r"^the test set has 7 groups, fewer than 8: too few for the gate to decide alone$"),
+        (8, "approve", r"^params.yaml says `promotion: approve`$"),
+        (7, "approve", r"^params.yaml says `promotion: approve`; the test set has 7 groups"),
+    ],
+)
+def test_a_person_is_wanted_when_params_say_so_or_the_groups_are_few(groups, promotion, says):
+    night = Night(n=2 * groups, mine=1.0, gate="floor_over_prior: -1.0")
+    night.promotion = promotion
+    verdict, _ = night.judge()
+    assert verdict["verdict"] == "promote"
+    assert re.search(says, verdict["approval"])
+
+
+def test_nobody_is_asked_about_what_is_rejected_anyway():
+    night = Night(n=12, mine=0.0)
+    night.promotion = "approve"
+    verdict, _ = night.judge()
+    assert (verdict["verdict"], verdict["approval"]) == ("reject", "")
 
 
 def test_floors_stay_blocking_when_there_is_a_champion():

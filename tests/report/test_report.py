@@ -42,6 +42,13 @@ def read(path: Path) -> str:
     return re.sub(r"\s+", " ", Page(path).words).replace("\N{MULTIPLICATION SIGN}", "x")
 
 
+def test_that_a_person_must_approve_stands_with_the_verdict(night: dict[str, Any], tmp_path: Path) -> None:
+    assert "A person must approve" not in read(report.write(tmp_path / "auto", **night))
+    night["verdict"]["approval"] = "the test set has <7> groups"
+    told = read(report.write(tmp_path / "page", **night))
+    assert "needed -2.0. A person must approve: the test set has <7> groups" in told
+
+
 def test_the_page_of_a_night_holds_everything_in_order(night: dict[str, Any], tmp_path: Path) -> None:
     path = report.write(tmp_path / "page", **night)
     assert path == tmp_path / "page" / "index.html"
