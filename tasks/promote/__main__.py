@@ -24,7 +24,7 @@ def table(reigns: list[Reign]) -> str:
 def _row(reign: Reign) -> tuple[str, ...]:
     since = datetime.fromtimestamp(reign.date_s, UTC).strftime("%Y-%m-%d %H:%M")
     told = [reign.trailers.get(key, "-") for key in ("Run", "Anchor", "Approved-by")]
-    if "Reason" in reign.trailers:
+    if reign.rolled_back:
         told[0] = f"rolled back: {reign.trailers['Reason']}"
     return (str(reign.number), reign.version, since, *told, reign.commit[:10])
 
@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None) -> None:
     what.add_argument("--resync", action="store_true", help="make MLflow's mirror anew from the tags")
     parser.add_argument("--commit", help="with --run: the commit that closed it")
     parser.add_argument("--approved-by", help="with --run: who approves, for the record")
-    parser.add_argument("--reason", default="", help="with --rollback: why, for the record")
+    parser.add_argument(
+        "--reason", default="", help="with --rollback, or --run when a person must approve: why, for the record"
+    )
     given = parser.parse_args(arguments)
     if given.run and not (given.commit and given.approved_by):
         parser.error("--run needs --commit and --approved-by")
@@ -63,7 +65,7 @@ def _history(s: Settings, given: argparse.Namespace) -> str:
 def _promote(s: Settings, given: argparse.Namespace) -> str:
     from tasks.promote.promote import promote
 
-    answer = promote(s, given.run, given.commit, given.approved_by)
+    answer = promote(s, given.run, given.commit, given.approved_by, given.reason)
     if "refused" in answer:
         return f"not promoted: {answer['refused']}"
     return f"champion #{answer['number']} is {answer['version']}" + ("" if answer["promoted"] else ": nothing new")

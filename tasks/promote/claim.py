@@ -8,6 +8,7 @@ from typing import Any
 from tasks.errors import ContractBroken, Refused
 from tasks.files import file_digest, folder_digest, read_json
 from tasks.paths import BUNDLE, INDEX, REPORTS
+from tasks.promote.announce import one_line
 from tasks.run import intact, lock
 
 VERDICT = REPORTS / "verdict.json"
@@ -23,6 +24,7 @@ class Claim:
     verdict: Mapping[str, Any]
     report: str  # sha256 of verdict.json
     bundle: str  # md5 of the bundle, as dvc.lock names it
+    reason: str = ""  # why a person approved
 
     @property
     def number(self) -> int:
@@ -30,11 +32,11 @@ class Claim:
         return int(self.verdict["champion"]["number"]) + 1
 
 
-def read_claim(work: Path, run: str, commit: str, approved_by: str) -> Claim:
+def read_claim(work: Path, run: str, commit: str, approved_by: str, reason: str = "") -> Claim:
     """Bring the verdict and the bundle into a workspace and compare them.
 
     Raises:
-        Refused: there is no verdict, or it is no "promote".
+        Refused: there is no verdict, it is no "promote", or it wants a person's word and there is no reason.
         ContractBroken: the bundle or the data is not what the verdict names, or the code is not what it was run with.
     """
     entries = lock.read(work)
@@ -47,6 +49,8 @@ def read_claim(work: Path, run: str, commit: str, approved_by: str) -> Claim:
         raise Refused(
             f"run {run} is not to be promoted: its verdict is {verdict['verdict']}, decided by {verdict['decided_by']}"
         )
+    if verdict.get("approval") and not one_line(reason):
+        raise Refused(f"run {run} is not to be promoted without a person ({verdict['approval']}): say who approves, and why")
     found = {"candidate": folder_digest(work / BUNDLE), "data": file_digest(work / INDEX)}
     for what, digest in found.items():
         if verdict[what] != digest:
@@ -59,7 +63,7 @@ def read_claim(work: Path, run: str, commit: str, approved_by: str) -> Claim:
             f"the verdict of run {run} is about other code or parameters than commit {commit[:12]} holds"
             f" ({', '.join(changed[:3])} changed since): run again"
         )
-    return Claim(run, commit, approved_by, verdict, file_digest(work / VERDICT), bundle)
+    return Claim(run, commit, approved_by, verdict, file_digest(work / VERDICT), bundle, one_line(reason))
 
 
 def _changed(work: Path) -> list[str]:

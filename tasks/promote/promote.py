@@ -14,7 +14,7 @@ from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
 
 
-def promote(s: Settings, run: str, commit: str, approved_by: str) -> dict[str, Any]:
+def promote(s: Settings, run: str, commit: str, approved_by: str, reason: str = "") -> dict[str, Any]:
     """Register the bundle of a closed run as a version and as the next champion.
 
     Twice is once: the same run and commit get the same answer.
@@ -24,6 +24,7 @@ def promote(s: Settings, run: str, commit: str, approved_by: str) -> dict[str, A
         run: the run's id.
         commit: the commit that closed it.
         approved_by: who or what approved, for the record.
+        reason: why a person did; the gate's are in its verdict.
 
     Returns:
         `version`, `number`, `tag` and `commit` of the reign, and `promoted`. When the bundle is the champion's, byte for byte,
@@ -32,14 +33,14 @@ def promote(s: Settings, run: str, commit: str, approved_by: str) -> dict[str, A
 
     Raises:
         Overtaken: the verdict is about another champion than the one that reigns now.
-        Refused: the verdict is no "promote".
+        Refused: the verdict is no "promote", or wants a person's word and there is no reason.
         ContractBroken: the commit's bundle or data is not what the verdict names.
         WrongValue: nobody approved.
     """
     if not one_line(approved_by):
         raise WrongValue("promote: approved_by is empty: name who or what approved, e.g. `gate` or a login")
     with workspace(s, commit, "promote") as work:
-        return crown(s.central, work, read_claim(work, run, commit, approved_by))
+        return crown(s.central, work, read_claim(work, run, commit, approved_by, reason))
 
 
 def crown(central: str, work: Path, claim: Claim) -> dict[str, Any]:
@@ -129,6 +130,7 @@ def _trailers(claim: Claim, reigns: list[Reign], version: str) -> dict[str, str]
         "Previous": reigns[-1].object if reigns else "none",
         "Report": f"sha256:{claim.report}",
         "Approved-by": claim.approved_by,
+        **({"Reason": claim.reason} if claim.reason else {}),
         "Anchor": version if best is None or claim.verdict["becomes_anchor"] else best.version,
         "Bundle": claim.bundle,
     }

@@ -53,6 +53,11 @@ class Reign:
     date_s: int = 0  # s since 1970; for people, never for order
     trailers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def rolled_back(self) -> bool:
+        """Whether a person let an older version reign again; a promotion has a reason too, but also its run's report."""
+        return "Reason" in self.trailers and "Report" not in self.trailers
+
 
 def champion(central: str) -> Reign | None:
     """The reigning version, or None before the first promotion.

@@ -58,7 +58,7 @@ def rollback(s: Settings, version: str, reason: str, run: str, approved_by: str)
 def _settled(reigns: list[Reign], tag: Tag, run: str) -> dict[str, Any] | None:
     """The answer, when the registry has one already."""
     for reign in reigns:
-        if "Reason" in reign.trailers and reign.trailers.get("Run") == one_line(run):
+        if reign.rolled_back and reign.trailers.get("Run") == one_line(run):
             return _answer(reign, rolled_back=True)
     if reigns and reigns[-1].version == _name(tag):
         return _answer(reigns[-1], rolled_back=False)

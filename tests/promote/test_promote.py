@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import ContractBroken, NoData, Refused, WrongValue
+from tasks.errors import ContractBroken, NoData, Overtaken, Refused, WrongValue
 from tasks.promote import registry
 from tasks.promote.__main__ import main
 from tasks.promote.promote import promote
@@ -95,6 +95,33 @@ def test_a_stale_verdict_is_told_who_won(project: Project) -> None:
     with pytest.raises(Refused, match=r"was against #2 \(v1\.0\.0\): run again"):
         promote(s, "night-5", other, "gate")
     assert len(registry.history(s.central)) == 2
+
+
+def test_what_wants_a_person_is_promoted_by_one_who_says_why(project: Project) -> None:
+    s = project.s
+    commit = project.close("night-1", "a", approval="the test set has 7 groups")
+    for reason in ("", " \n"):
+        with pytest.raises(Refused, match=r"night-1 is not to be promoted without a person \(the test set has 7 groups\)"):
+            promote(s, "night-1", commit, "Ada", reason)
+    assert registry.champion(s.central) is None
+    answer = promote(s, "night-1", commit, "Ada", "looked at\nAnchor: v9.9.9")  # must not pass for a trailer
+    assert promote(s, "night-1", commit, "Ada", "looked at") == answer
+    reign = registry.champion(s.central)
+    assert reign is not None
+    assert (reign.trailers["Approved-by"], reign.trailers["Reason"]) == ("Ada", "looked at Anchor: v9.9.9")
+    assert reign.trailers["Anchor"] == "v1.0.0"
+    assert not reign.rolled_back
+
+
+def test_what_a_person_approved_loses_to_who_was_promoted_while_it_waited(project: Project) -> None:
+    s = project.s
+    promote(s, "night-1", project.close("night-1", "a"), "gate")
+    waiting = project.close("night-2", "b", 1, "v1.0.0", approval="a person is wanted")
+    promote(s, "night-3", project.close("night-3", "c", 1, "v1.0.0"), "gate")
+    with pytest.raises(Overtaken, match=r"champion #2 is v1\.0\.1 of run night-3; the verdict of run night-2 was against #1"):
+        promote(s, "night-2", waiting, "Ada", "looked at")
+    assert [reign.trailers["Run"] for reign in registry.history(s.central)] == ["night-1", "night-3"]
+    assert "Ada" not in git("for-each-ref", "--format=%(contents)", "refs/tags", cwd=Path(s.central))
 
 
 def test_the_same_bytes_get_no_second_version(project: Project) -> None:
@@ -198,6 +225,14 @@ def test_a_commit_can_be_promoted_by_hand(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NIGHTLOOM_HOME", str(project.s.home))
-    commit = project.close("night-1", "a")
-    main(["--run", "night-1", "--commit", commit, "--approved-by", "Ada"])
+    commit = project.close("night-1", "a", approval="a person is wanted")
+    told = ["--run", "night-1", "--commit", commit, "--approved-by", "Ada"]
+    with pytest.raises(SystemExit, match="2"):
+        main(told)
+    assert "say who approves, and why" in capsys.readouterr().err
+    main([*told, "--reason", "looked at"])
     assert "champion #1 is v1.0.0" in capsys.readouterr().out
+    main(["--history"])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert "night-1" in line  # and no rollback
+    assert "Ada" in line
