@@ -1,7 +1,7 @@
 """Stop a night whose batch fails critical expectations, before any GPU is used."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,16 @@ def failures(validation: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not validation["expectations"]:
         raise ContractBroken("validation.json holds no expectation: an empty suite passes everything, so nothing is admitted")
     return [e for e in validation["expectations"] if e["severity"] == "critical" and e["success"] is not True]
+
+
+def drifted(validation: Mapping[str, Any] | None, new: Sequence[str]) -> list[str]:
+    """Which of the expectations of drift a run's new batches did not meet; `new` holds their names.
+
+    Batches that drifted on earlier nights are in validation.json too, and were told then.
+    """
+    failed = [e for e in (validation or {}).get("expectations", ()) if e["table"] == "drift" and e["success"] is not True]
+    names = [{key.rpartition("-")[0] for key in e["batches"]} for e in failed]
+    return [e["reason"] for e, blamed in zip(failed, names, strict=True) if not blamed or blamed & set(new)]
 
 
 def _refusal(batches: list[str], reasons: list[str], docs: Path) -> str:

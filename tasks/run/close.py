@@ -9,10 +9,10 @@ from typing import Any
 from tasks import params as parameters
 from tasks.errors import Refused
 from tasks.files import read_json, write_json
-from tasks.paths import INDEX, REFERENCE, REPORTS
+from tasks.paths import INDEX, MANIFEST, REFERENCE, REPORTS
 from tasks.reproduce.compare import recorded
 from tasks.run import pins
-from tasks.run.admit import bring, ledger
+from tasks.run.admit import bring, drifted, ledger
 from tasks.run.git import git
 from tasks.run.nightly import Winner, move
 from tasks.run.record import record, shown
@@ -33,13 +33,14 @@ def close(
         s: where central, remote, MLflow and reports are.
         opened: what `open` returned.
         fragments: what each stage returned; a stage that did not end well is absent.
-        tasks: what `admit` and `measure` returned, or None.
+        tasks: what `admit` and `measure` returned, or None; in `failures` why stages failed, by their names.
 
     Returns:
         `outcome`: judged, batch rejected or failed; overtaken, when another run closed or was promoted meanwhile and this
         one has to be judged again; nothing new, when that run closed the very same. `commit`: the closed commit;
         `verdict`, `scores`: as the stages wrote them, or None; `report`: the page for people; `problems`: what to read;
-        `verify`: whether the candidate is to be made again before it is promoted; `shadow`: whether a shadow run is due.
+        `verify`: whether the candidate is to be made again before it is promoted; `shadow`: whether a shadow run is due;
+        `drifted`: how new batches differ from the reference, when they do.
 
     Raises:
         Refused: the merged dvc.lock leaves DVC something to do.
@@ -71,8 +72,10 @@ def close(
         if not verdict:  # not before: a rejected batch's commit keeps the dvc.lock that was
             bring(folder, entries, shown(entries))
         found = record(s, folder, opened["run"], commit, outcome, tasks, problems)
+        validation = folder / MANIFEST / "validation.json"
+        drift = drifted(read_json(validation) if validation.is_file() else None, opened["batches"])
     answer = {"outcome": outcome, "commit": commit, "dry_run": opened["dry_run"], "work": work, "shadow": due}
-    return {**answer, "verify": params.gate.verify, **found}
+    return {**answer, "verify": params.gate.verify, "drifted": drift, **found}
 
 
 def _moved(opened: Mapping[str, Any]) -> list[str]:
@@ -123,7 +126,10 @@ def _problems(
         return []
     if tasks["admit"] and tasks["admit"]["refused"]:
         return [tasks["admit"]["refused"]]
-    return [f"stage {name} did not end well" for name in opened["stages"] if name not in fragments][:3]
+    why = tasks.get("failures", {})
+    lost = [name for name in opened["stages"] if name not in fragments]
+    first = sorted(lost, key=lambda name: name not in why)  # the others only waited for one of these
+    return [f"stage {name} did not end well{': ' + why[name] if name in why else ''}" for name in first[:3]]
 
 
 def _reject(folder: Path, opened: Mapping[str, Any], blamed: Sequence[str]) -> None:

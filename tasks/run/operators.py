@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -18,6 +18,24 @@ RETRY = {
     "retry_exponential_backoff": 1.5,  # each wait is so much longer than the one before
     "max_retry_delay": timedelta(minutes=2),
 }
+
+
+FAILURE = "failure"  # the XCom in which a task that failed says why: exceptions stay where they were raised
+
+
+def fail(context: Any, why: str) -> NoReturn:
+    """Fail for good, and leave the reason to those who tell people.
+
+    Raises:
+        AirflowFailException: always.
+    """
+    context["ti"].xcom_push(key=FAILURE, value=why)
+    raise AirflowFailException(why)
+
+
+def failure(context: Any, task: str) -> str:
+    """Why a task of this run failed, when it could say so; else nothing."""
+    return str(context["ti"].xcom_pull(task_ids=task, key=FAILURE) or "")
 
 
 class Step(BaseOperator):
@@ -46,11 +64,13 @@ class Step(BaseOperator):
             ended = self._ended(body)
         last = ended.last.removeprefix("nightloom: ")
         if ended.code == MISTAKE:
-            raise AirflowFailException(last)
+            fail(context, last)
         if ended.code == BUG:
-            raise AirflowFailException(f"{self.verb} ended with a traceback, twice: {last}")
+            fail(context, f"{self.verb} ended with a traceback, twice: {last}")
         if ended.code != 0:
-            raise AirflowException(f"{self.verb} ended with exit code {ended.code}: {last}")
+            why = f"{self.verb} ended with exit code {ended.code}: {last}"
+            context["ti"].xcom_push(key=FAILURE, value=why)  # this try may be the last one
+            raise AirflowException(why)
         return self.read(ended.answer, dict(ended.work), context)
 
     def _ended(self, body: dict[str, Any]) -> Ended:

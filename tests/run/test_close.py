@@ -8,7 +8,7 @@ from tasks.errors import ContractBroken, Refused
 from tasks.promote.announce import tag_object
 from tasks.run import git as git_of_run
 from tasks.run import nightly
-from tasks.run.admit import failures
+from tasks.run.admit import drifted, failures
 from tasks.run.close import close
 from tasks.run.git import git
 from tests.run.conftest import Project, create
@@ -104,6 +104,24 @@ def test_a_failed_run_leaves_nightly_where_it_was_and_says_which_stage(first: Ni
     assert closed["problems"][0] == "stage validate did not end well"
     assert "nightly" not in central(quiet, "for-each-ref")
     assert Path(closed["report"]).is_file()
+
+
+def test_a_stage_that_said_why_it_failed_is_told_first(first: Night) -> None:
+    for stage in ("validate", "gate"):
+        del first.done[stage]
+    closed = closing(first, **admitted(), failures={"gate": "no rows"})
+    assert closed["problems"][:2] == ["stage gate did not end well: no rows", "stage validate did not end well"]
+
+
+def test_only_what_is_new_is_told_to_have_drifted() -> None:
+    def entry(table: str, ok: bool, *batches: str) -> dict[str, Any]:
+        return {"table": table, "success": ok, "batches": list(batches), "reason": f"{table} of {', '.join(batches)}"}
+
+    old, both = entry("drift", False, "n-1-0badcafe"), entry("drift", False, "n-1-0badcafe", "n-2-deadbeef")
+    others = [entry("drift", True, "n-2-deadbeef"), entry("samples", False, "n-2-deadbeef")]
+    assert drifted({"expectations": [old, both, *others]}, ["n-2"]) == ["drift of n-1-0badcafe, n-2-deadbeef"]
+    assert drifted({"expectations": [old]}, []) == []
+    assert drifted(None, ["n-2"]) == []
 
 
 def test_a_rejected_batch_stays_out_and_the_work_behind_dvc_lock_is_remembered(first: Night) -> None:
