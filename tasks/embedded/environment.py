@@ -19,7 +19,7 @@ AT_ONCE = 3  # tasks, on two cores: while one waits for git, DVC or Airflow anot
 
 
 def environment(s: Settings, root: Path, port: int) -> dict[str, str]:
-    """What Airflow's processes, and so its tasks, see. Airflow settings of the caller's shell are left out.
+    """What Airflow's processes, and so its tasks, see: of the caller's shell all but Airflow's settings, its connections too.
 
     Args:
         s: where things are.
@@ -28,6 +28,7 @@ def environment(s: Settings, root: Path, port: int) -> dict[str, str]:
     """
     home = s.home / "airflow"
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW_", "PYTHONPATH", "GIT_"))}
+    kept |= {key: value for key, value in os.environ.items() if key.startswith("AIRFLOW_CONN_")}  # a mail server's
     local = ",".join(filter(None, [kept.get("NO_PROXY", kept.get("no_proxy", "")), "127.0.0.1", "localhost"]))
     venv = str(Path(sys.executable).parent)
     return {

@@ -6,7 +6,7 @@ import re
 # user:password@ or token@ of an address; a lone user, as in ssh://git@host, is no secret
 LOGIN = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s/@:'\"]*):(?P<password>[^\s/@'\"]*)@", re.IGNORECASE)
 TOKEN = re.compile(r"(?P<scheme>\bhttps?://)[^\s/@:'\"]+@", re.IGNORECASE)
-NAMED = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY|FERNET|CONN\b|CONN_", re.IGNORECASE)
+NAMED = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY|FERNET|WEBHOOK|CONN\b|CONN_", re.IGNORECASE)
 LEAST = 6  # characters; a shorter value would black out ordinary words
 HIDDEN = "***"
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 
 PR_SET_DUMPABLE = 4  # linux/prctl.h
-_WORDS = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
+_WORDS = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|KEY|CREDENTIAL|WEBHOOK", re.IGNORECASE)
 _LOGIN = re.compile(r"://[^/\s]*@")  # in a URL
 
 

@@ -12,6 +12,14 @@ NIGHTLOOM_LANDING      ingest.landing of params     where batches land; a relati
 NIGHTLOOM_REVISIONS    *                            branches and tags whose history may be run: globs, by spaces or commas
 NIGHTLOOM_SHARES       1                            workers that share a stage's raw partitions (read in dags/retrain.py)
 NIGHTLOOM_SCHEDULE     0 2 * * *                    when a night starts by itself: a cron line, UTC (read in dags/retrain.py)
+NIGHTLOOM_APPROVAL_HOURS 72                         how long a run waits for a person who must approve; then it promotes nothing
+
+Who is told when nobody looks, on the workers that open and close runs; nothing set, nobody told:
+
+NIGHTLOOM_SLACK_WEBHOOK none                        an incoming webhook of Slack, or of what takes the same: a secret
+NIGHTLOOM_WEBHOOK      none                         an address that each notice is posted to as JSON: a secret
+NIGHTLOOM_MAIL         none                         addresses, by spaces or commas; sent by Airflow's connection `smtp_default`
+NIGHTLOOM_NOTICES      all                          which: failure promotion rejection approval drift, by spaces or commas
 
 A store that is S3's but not Amazon's: AWS_ENDPOINT_URL, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION.
 Where central is served (`python -m tasks.central`): NIGHTLOOM_READER_PASSWORD and NIGHTLOOM_WRITER_PASSWORD.
@@ -20,12 +28,15 @@ Where central is served (`python -m tasks.central`): NIGHTLOOM_READER_PASSWORD a
 import base64
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasks.central.rights import Rights
-from tasks.errors import WrongValue
+from tasks.errors import UnknownName, WrongValue
+
+EVENTS = ("failure", "promotion", "rejection", "approval", "drift")  # what people are told of
+YEAR_HOURS = 8784
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,54 @@ def settings() -> Settings:
         revisions=tuple(re.split(r"[\s,]+", os.environ.get("NIGHTLOOM_REVISIONS", "*").strip(" ,\n"))),
         s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
     )
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Who is told, and of what; addresses of webhooks are secrets."""
+
+    slack: str = field(default="", repr=False)
+    webhook: str = field(default="", repr=False)
+    mail: tuple[str, ...] = ()
+    events: tuple[str, ...] = EVENTS
+
+
+def channels() -> Channels:
+    """Read who is told.
+
+    Raises:
+        WrongValue: a webhook is no http(s) address; it is not shown.
+        UnknownName: NIGHTLOOM_NOTICES names what nobody is told of.
+    """
+    slack, webhook = os.environ.get("NIGHTLOOM_SLACK_WEBHOOK", ""), os.environ.get("NIGHTLOOM_WEBHOOK", "")
+    for name, address in {"NIGHTLOOM_SLACK_WEBHOOK": slack, "NIGHTLOOM_WEBHOOK": webhook}.items():
+        if address and not address.startswith(("http://", "https://")):
+            raise WrongValue(f"{name} must be an address that begins with http:// or https://")
+    events = _words(os.environ.get("NIGHTLOOM_NOTICES", "")) or EVENTS
+    for event in events:
+        if event not in EVENTS:
+            raise UnknownName("notice in NIGHTLOOM_NOTICES:", event, EVENTS)
+    return Channels(slack, webhook, _words(os.environ.get("NIGHTLOOM_MAIL", "")), events)
+
+
+def approval_hours() -> float:
+    """How long a run waits for a person.
+
+    Raises:
+        WrongValue: it is no time.
+    """
+    text = os.environ.get("NIGHTLOOM_APPROVAL_HOURS", "72")
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= YEAR_HOURS:  # also what is no number
+        raise WrongValue(f"NIGHTLOOM_APPROVAL_HOURS must be hours, above 0 and at most a year's {YEAR_HOURS}, got {text!r}")
+    return hours
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[\s,]+", text) if word)
 
 
 def rights() -> Rights:

@@ -25,10 +25,12 @@ def test_everything_is_on_loopback_and_below_the_home(checkout: Path, s: Setting
 def test_settings_of_another_airflow_do_not_leak_in(checkout: Path, s: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", "cat elsewhere")
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", "smtp://mail.example.org")  # a person's own: notices go there
     deploy(checkout, s)
     seen = environment.environment(s, checkout, 8123)
     assert seen["AIRFLOW__CORE__EXECUTOR"] == "tasks.embedded.executor.LocalExecutor"
     assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD" not in seen
+    assert seen["AIRFLOW_CONN_SMTP_DEFAULT"] == "smtp://mail.example.org"
 
 
 def test_the_landing_zone_is_the_deployed_one_or_the_environment_s(

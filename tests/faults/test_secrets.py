@@ -20,6 +20,7 @@ SECRETS = {
     "AWS_SECRET_ACCESS_KEY": CANARY,
     "AIRFLOW_CONN_STORE": f"http://user:{CANARY}@host/",
     "MLFLOW_TRACKING_PASSWORD": CANARY,
+    "NIGHTLOOM_WEBHOOK": f"https://example.org/{CANARY}",
     "NIGHTLOOM_MLFLOW": f"http://user:{CANARY}@127.0.0.1:9/",
 }
 

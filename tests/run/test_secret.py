@@ -82,9 +82,10 @@ def test_the_spy_would_find_them_in_a_worker_that_does_not_hide(home: Path) -> N
 
 
 def test_what_is_no_secret_stays_in_the_environment() -> None:
-    plain, told = divide({"PATH": "/bin", "HOME": "/h", "NIGHTLOOM_CENTRAL": "http://git/central.git", "X": "http://a:b@c/"})
+    secret = {"X": "http://a:b@c/", "NIGHTLOOM_WEBHOOK": "http://c/", "NIGHTLOOM_SLACK_WEBHOOK": "http://d/"}
+    plain, told = divide({"PATH": "/bin", "HOME": "/h", "NIGHTLOOM_CENTRAL": "http://git/central.git", **secret})
     assert sorted(plain) == ["HOME", "NIGHTLOOM_CENTRAL", "PATH"]
-    assert told == {"X": "http://a:b@c/"}
+    assert told == secret
 
 
 def test_a_worker_is_airflow_and_ends_with_its_exit_code() -> None:

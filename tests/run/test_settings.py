@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import WrongValue
+from tasks.errors import UnknownName, WrongValue
 from tasks.run import settings as door
-from tasks.run.settings import git_login, settings
+from tasks.run.settings import EVENTS, approval_hours, channels, git_login, settings
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HOME", "CENTRAL", "REMOTE", "CACHE", "MLFLOW", "LANDING", "REVISIONS", "GIT_USER", "GIT_PASSWORD"):
+        monkeypatch.delenv(f"NIGHTLOOM_{name}", raising=False)
+    for name in ("SLACK_WEBHOOK", "WEBHOOK", "MAIL", "NOTICES", "APPROVAL_HOURS"):
         monkeypatch.delenv(f"NIGHTLOOM_{name}", raising=False)
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
@@ -72,6 +74,39 @@ def test_an_endpoint_is_that_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings().s3_endpoint is None
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://s3:8333")
     assert settings().s3_endpoint == "http://s3:8333"
+
+
+def test_who_is_told_and_of_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = channels()
+    assert (nobody.slack, nobody.webhook, nobody.mail, nobody.events) == ("", "", (), EVENTS)
+    monkeypatch.setenv("NIGHTLOOM_SLACK_WEBHOOK", "https://example.org/canary")
+    monkeypatch.setenv("NIGHTLOOM_MAIL", "ada@example.org, bob@example.org")
+    monkeypatch.setenv("NIGHTLOOM_NOTICES", "failure,approval")
+    told = channels()
+    assert told.mail == ("ada@example.org", "bob@example.org")
+    assert told.events == ("failure", "approval")
+    assert "canary" not in repr(told)
+    monkeypatch.setenv("NIGHTLOOM_NOTICES", "failure, promotions")
+    with pytest.raises(UnknownName, match="unknown notice in NIGHTLOOM_NOTICES: 'promotions'; known: approval, drift"):
+        channels()
+    monkeypatch.setenv("NIGHTLOOM_WEBHOOK", "canary.example.org")
+    with pytest.raises(WrongValue, match="NIGHTLOOM_WEBHOOK must be an address") as wrong:
+        channels()
+    assert "canary" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(("given", "hours"), [(None, 72.0), ("0.5", 0.5), ("8784", 8784.0)])
+def test_how_long_a_run_waits_for_a_person(monkeypatch: pytest.MonkeyPatch, given: str | None, hours: float) -> None:
+    if given:
+        monkeypatch.setenv("NIGHTLOOM_APPROVAL_HOURS", given)
+    assert approval_hours() == hours
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "three days", ""])
+def test_a_wait_that_is_no_time_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("NIGHTLOOM_APPROVAL_HOURS", given)
+    with pytest.raises(WrongValue, match="NIGHTLOOM_APPROVAL_HOURS must be hours, above 0"):
+        approval_hours()
 
 
 def test_every_setting_that_is_read_is_in_the_table() -> None:
