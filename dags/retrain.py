@@ -15,7 +15,9 @@ sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
 
+from tasks.notices.tell import Notify, Tell, answered, asked, failed, judged, promoted  # noqa: E402
 from tasks.paths import BUNDLE  # noqa: E402
+from tasks.run.approval import Approve  # noqa: E402
 from tasks.run.graph import Stage, stages, with_upstream  # noqa: E402
 from tasks.run.operators import RETRY, Admit, After, Docs, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
@@ -97,12 +99,21 @@ with DAG(
     leaves = sorted(set(names) - {name for stage in rendered for name in stage.upstream})
     makers = [stage.name for stage in rendered if str(BUNDLE) in stage.outs] or leaves
     made = with_upstream({stage.name: stage.upstream for stage in rendered}, *makers)
+    lost = Tell(failed)  # of what nothing follows; all else has the task `notify`
     measure = After(task_id="measure", verb="measure", stages=sorted(made), trigger_rule=RULE)
-    docs = Docs(task_id="docs", queue=CONTROL, verb="docs", stages=sorted(first), trigger_rule="all_done")
-    close = Close(task_id="close", queue=CONTROL, verb="close", stages=names, trigger_rule="all_done")
+    docs = Docs(
+        task_id="docs", queue=CONTROL, verb="docs", stages=sorted(first), trigger_rule="all_done", on_failure_callback=lost
+    )
+    close = Close(
+        task_id="close", queue=CONTROL, verb="close", stages=names, trigger_rule="all_done", on_success_callback=Tell(judged)
+    )
     verify = Verify(task_id="verify", queue="gpu", pool="gpu", verb="verify")  # only with gate.verify: true
-    promote = Promote(task_id="promote", queue=CONTROL, verb="promote", trigger_rule=RULE)
-    again = Again(task_id="again", queue=CONTROL, trigger_rule=RULE)
+    approve = Approve(  # only when the verdict wants a person
+        task_id="approve", queue=CONTROL, trigger_rule=RULE, notifiers=[Tell(asked)], on_success_callback=Tell(answered)
+    )
+    promote = Promote(task_id="promote", queue=CONTROL, verb="promote", trigger_rule=RULE, on_success_callback=Tell(promoted))
+    again = Again(task_id="again", queue=CONTROL, trigger_rule=RULE, on_failure_callback=lost)
+    notify = Notify(task_id="notify", queue=CONTROL, trigger_rule="one_failed")  # only when one of these failed
 
     open_run >> list(counts.values())
     for stage in rendered:
@@ -117,7 +128,9 @@ with DAG(
         waiting[1:] >> tasks[stage.name]
     tasks["validate"] >> admit
     [tasks[name] for name in makers] >> measure  # beside the judging, which waits for none of it
-    judged = [*(tasks[name] for name in leaves), admit]
-    judged >> docs  # a page for people, beside `close`: earlier it would take processors from the fitting
-    [*judged, measure] >> close >> verify >> promote >> again
-    close >> [promote, again]
+    ending = [*(tasks[name] for name in leaves), admit]
+    ending >> docs  # a page for people, beside `close`: earlier it would take processors from the fitting
+    [*ending, measure] >> close >> verify >> approve >> promote >> again
+    close >> [approve, promote, again]
+    verify >> promote
+    notify << [close, verify, approve, promote]

@@ -16,6 +16,7 @@
     gate       the verdict, row by row                                                                          (stage)
     close      merge what the stages locked, move `nightly`                                                     (task)
     measure    latency and size                                                                                 (task)
+    approve    a person's word, when params.yaml or the verdict wants one                                       (task)
     promote    two tags, one push; mirror in MLflow                                                             (task)
 
 What several of them use lies beside the folders:
@@ -31,6 +32,7 @@ What several of them use lies beside the folders:
     measures, tally, curves  what scores are made of, by group; areas under curves
     zero_shot                classes that are only described, by a bundle
     params, targets, schema  params.yaml, checked; what a target asks for
+    notices                  who is told what happened, and how
     standard, losses         a target measured on the train split; what a network is fitted to
     stage, errors            the door of every stage; every known mistake
 

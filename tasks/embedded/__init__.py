@@ -11,6 +11,7 @@ airflow       Airflow's processes
 rest          Airflow's REST API
 follow        one line per task as its state changes
 summary       what a night came to
+answer        a run that waits for a person, and `approve` and `reject` from a shell
 night         `run`, in order
 up            `up`, in order
 

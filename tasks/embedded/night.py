@@ -7,17 +7,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.embedded import airflow, environment, preflight
+from tasks.embedded.answer import WAITING, told, waiting
 from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.follow import OVER, failures, follow
 from tasks.embedded.group import Group
 from tasks.embedded.rest import Rest, Unreachable
 from tasks.embedded.sample import SAMPLE, land_next
 from tasks.embedded.summary import Night, look_further, render
+from tasks.errors import Refused
 from tasks.params import Ingest
 from tasks.run.settings import Settings, settings
 from tasks.run.workspace import sweep
 
 DAG = "retrain"
+AT_WORK = 2  # runs at once, as dags/retrain.py says; one that waits for a person is one of them
 
 
 def say(line: str) -> None:
@@ -115,6 +118,7 @@ def one_night(group: Group, rest: Rest, s: Settings) -> Night:
         opened=rest.xcom(DAG, name, "open"),
         closed=rest.xcom(DAG, name, "close"),
         promoted=rest.xcom(DAG, name, "promote"),
+        approved=rest.xcom(DAG, name, "approve"),
         failures=failures(rest, DAG, name, s.home / "logs" / "tasks") if state != "success" else (),
     )
 
@@ -133,6 +137,8 @@ def _follow(rest: Rest, name: str, group: Group) -> None:
     try:
         for change in follow(rest, DAG, name, group.check):
             say(change.line())
+            if change.state == WAITING:
+                say(told(rest, name, rest.xcom(DAG, name, "close")))
     except KeyboardInterrupt:
         say("stopping: the run is marked as failed, the next one starts afresh")
         cut_off(rest, name)
@@ -147,8 +153,19 @@ def follower(rest: Rest, name: str) -> str | None:
 
 
 def retire_leftovers(rest: Rest, tell: Callable[[str], None]) -> None:
-    """Mark runs as failed whose Airflow was cut off; a new run would wait for them."""
-    for left in active_runs(rest):
+    """Mark runs as failed whose Airflow was cut off; a new run would wait for them.
+
+    Raises:
+        Refused: as many as may be at work wait for a person: their answers are not this run's to give.
+    """
+    patient = waiting(rest)
+    if len(patient) >= AT_WORK:
+        raise Refused(
+            f"{len(patient)} runs wait for a person, and no other can begin: `make up`, and answer {patient[0]} first"
+        )
+    for left in patient:
+        tell(f"run {left} still waits for a person; this one goes on beside it")
+    for left in [run for run in active_runs(rest) if run not in patient]:
         tell(f"run {left} was cut off before; it is marked as failed, this run starts afresh")
         cut_off(rest, left)
 

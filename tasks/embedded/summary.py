@@ -23,6 +23,7 @@ class Night:
         state: Airflow's state of it, success or failed.
         opened, closed, promoted: what the tasks of these names returned, or None.
         failures: the tasks that failed, the first one first.
+        approved: what the task `approve` returned: a person's answer, or None.
         notes: what else a person must know, a line each.
     """
 
@@ -33,6 +34,7 @@ class Night:
     promoted: Mapping[str, Any] | None
     failures: Sequence[Failure] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+    approved: Mapping[str, Any] | None = None
 
     @property
     def nothing(self) -> str | None:
@@ -84,7 +86,10 @@ def _head(night: Night, closed: Mapping[str, Any]) -> list[str]:
 
 def _version(night: Night, closed: Mapping[str, Any]) -> str:
     if night.reigning:
-        return f"fused-model@{night.reigning['version']} reigns as champion number {night.reigning['number']}"
+        version = f"fused-model@{night.reigning['version']} reigns as champion number {night.reigning['number']}"
+        return f"{version}, {night.approved['told']}" if night.approved else version
+    if night.approved and night.approved["answer"] != "approved":
+        return f"none: {night.approved['told']}"
     if why := (night.promoted or {}).get("refused") or (night.promoted or {}).get("overtaken"):
         return f"none: {why}"
     if closed.get("dry_run"):

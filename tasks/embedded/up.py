@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from tasks.embedded import airflow, environment, preflight
+from tasks.embedded.answer import waiting
 from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.group import Group
 from tasks.embedded.night import DAG, active_runs, prepare, say, start
@@ -91,8 +92,8 @@ def _follow_checkout(root: Path, s: Settings, rest: Rest, deployed: str) -> str:
     if head == deployed:
         return deployed
     try:
-        if active_runs(rest):
-            return deployed  # it goes on with the code that it began with
+        if set(active_runs(rest)) - set(waiting(rest)):
+            return deployed  # it goes on with the code that it began with; what a person approves is promoted by any
     except Unreachable:
         return deployed
     deploy(root, s)

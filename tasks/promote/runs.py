@@ -3,6 +3,7 @@
 Logged twice, it is there once; a run that ended another way the next time (it failed, was cleared, and went on) is logged anew.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,14 @@ def log_run(
     for key, value in {**said, "commit": commit, "outcome": outcome, LOGGED: ended}.items():  # last: a killed try is done again
         client.set_tag(run_id, key, value)
     return run_id
+
+
+def tag_run(s: Settings, run: str, tags: Mapping[str, str]) -> None:
+    """Add tags to the MLflow run of a Nightloom run."""
+    client, experiment = connect(s)
+    run_id = find_or_create_run(client, experiment, run, int(time.time() * 1000)).info.run_id
+    for key, value in tags.items():
+        client.set_tag(run_id, key, value)
 
 
 def _log(client: Any, run_id: str, params: Mapping[str, str], metrics: Sequence[tuple[str, float, int, int]]) -> None:

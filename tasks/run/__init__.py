@@ -18,4 +18,5 @@ close       dvc.lock, the verdict, `nightly`, the report
 nightly     the compare-and-set of `nightly`: who was first
 operators   the same as Airflow tasks
 promotion   the tasks after `close`, and those of a person's form
+approval    the task among them that waits for a person
 """

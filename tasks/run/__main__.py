@@ -56,7 +56,8 @@ def _measure(body: Mapping[str, Any]) -> object:
 def _close(body: Mapping[str, Any]) -> object:
     from tasks.run.close import close
 
-    return close(settings(), body["opened"], body["fragments"], {"admit": body["admit"], "measure": body["measure"]})
+    told = {name: body[name] for name in ("admit", "measure", "failures")}
+    return close(settings(), body["opened"], body["fragments"], told)
 
 
 def _verify(body: Mapping[str, Any]) -> object:
@@ -69,10 +70,10 @@ def _promote(body: Mapping[str, Any]) -> object:
     from tasks.promote.mirror import mirror
     from tasks.promote.promote import promote
 
-    closed = body["closed"]
-    gate = "the gate (promotion: auto, made again bit for bit)" if closed["verify"] else "the gate (promotion: auto)"
+    closed, approved = body["closed"], body.get("approved") or {"by": "the gate (promotion: auto)", "reason": ""}
+    by = f"{approved['by']}, made again bit for bit" if closed["verify"] else approved["by"]
     try:
-        promoted = promote(settings(), body["run"], closed["commit"], gate)
+        promoted = promote(settings(), body["run"], closed["commit"], by, approved["reason"])
     except Overtaken as overtaken:
         return {"promoted": False, "overtaken": str(overtaken)}
     try:
@@ -80,6 +81,18 @@ def _promote(body: Mapping[str, Any]) -> object:
     except Exception as error:  # the tags are the record; the next promotion mends the mirror
         print(f"promoted, but MLflow does not show it: {type(error).__name__}: {error}", flush=True)
     return promoted
+
+
+def _answered(body: Mapping[str, Any]) -> object:
+    from tasks.promote.runs import tag_run
+
+    answer = body["answered"]
+    told = {"approval": answer["answer"], "approval.by": answer["by"], "approval.reason": answer["reason"]}
+    try:
+        tag_run(settings(), body["run"], told)
+    except Exception as error:  # the answer is with Airflow, and in the tag
+        print(f"MLflow does not show the answer: {type(error).__name__}: {error}", flush=True)
+    return None
 
 
 def _remake(body: Mapping[str, Any]) -> object:
@@ -123,6 +136,7 @@ VERBS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "measure": _measure,
     "close": _close,
     "verify": _verify,
+    "answered": _answered,
     "promote": _promote,
     "remake": _remake,
     "attest": _attest,

@@ -1,4 +1,7 @@
-"""What comes after a run has closed, as Airflow tasks: verify, promote, again; and what a person asks for in a form."""
+"""What comes after a run has closed, as Airflow tasks: verify, promote, again; and what a person asks for in a form.
+
+`approve`, between verify and promote, is in approval.py.
+"""
 
 import re
 from typing import Any
@@ -11,7 +14,8 @@ from airflow.sdk.exceptions import (
     DownstreamTasksSkipped,
 )
 
-from tasks.run.operators import After, Step
+from tasks.run.approval import APPROVED, wanted
+from tasks.run.operators import After, Step, fail, failure
 
 AGAIN = 3  # times that an overtaken run is tried once more
 _AGAIN_ID = re.compile(r"again-(\d+)__(.*)", re.DOTALL)
@@ -27,6 +31,13 @@ def next_id(run: str) -> str | None:
 class Close(After):
     """Close the run, fail when it failed, and start no later task that has nothing to do."""
 
+    def request(self, context: Any) -> dict[str, Any]:
+        """Add why stages failed, as far as they could tell."""
+        body = super().request(context)
+        lost = [stage for stage in body["opened"]["stages"] if stage not in body["fragments"]]
+        told = {stage: failure(context, stage.replace("@", ".")) for stage in lost}
+        return {**body, "failures": {stage: why for stage, why in told.items() if why}}
+
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
         """Fail after recording when a stage or the batch did; what is skipped here costs no process."""
         run = context["run_id"]
@@ -35,9 +46,9 @@ class Close(After):
         context["ti"].xcom_push(key="return_value", value=answer)
         told = f"{answer['outcome']}: {'; '.join(answer['problems'])}"
         if answer["outcome"] in {"failed", "batch rejected"}:
-            raise AirflowFailException(told)
+            fail(context, told)
         if answer["outcome"] == "overtaken" and not answer["again"]:
-            raise AirflowFailException(f"{told}. This was the last of {AGAIN} more tries: trigger it when less is at work")
+            fail(context, f"{told}. This was the last of {AGAIN} more tries: trigger it when less is at work")
         if idle := idle_after(answer):
             raise DownstreamTasksSkipped(tasks=idle)  # type: ignore[no-untyped-call]  # Airflow's
         return answer
@@ -46,10 +57,10 @@ class Close(After):
 def idle_after(closed: Any) -> list[str]:
     """The later tasks that a closed run leaves nothing to do for."""
     if closed["outcome"] == "overtaken":
-        return ["verify", "promote"]
+        return ["verify", "approve", "promote"]
     if closed["outcome"] == "nothing new" or closed["dry_run"] or closed["verdict"]["verdict"] != "promote":
-        return ["verify", "promote", *([] if closed.get("shadow") else ["again"])]
-    return [] if closed["verify"] else ["verify"]
+        return ["verify", "approve", "promote", *([] if closed.get("shadow") else ["again"])]
+    return [*([] if closed["verify"] else ["verify"]), *([] if wanted(closed) else ["approve"])]
 
 
 class Closed(Step):
@@ -70,12 +81,27 @@ class Verify(Closed):
         """Fail when the bytes differ, and say where."""
         if answer["differing"]:
             context["ti"].xcom_push(key="return_value", value=answer)
-            raise AirflowFailException(f"not promoted: made again, the candidate differs: {'; '.join(answer['differing'])}")
+            fail(context, f"not promoted: made again, the candidate differs: {'; '.join(answer['differing'])}")
         return answer
 
 
 class Promote(Closed):
     """Write the registry's tags; a verdict about a champion that was replaced meanwhile is judged again."""
+
+    def request(self, context: Any) -> dict[str, Any]:
+        """Add a person's word where one is wanted; it holds for the commit that the person was shown."""
+        asked = super().request(context)
+        if not (why := wanted(asked["closed"])):
+            return asked
+        approved = context["ti"].xcom_pull(task_ids="approve") or {}
+        if approved.get("answer") != APPROVED:
+            raise AirflowSkipException(f"promote has nothing to do: nobody approved ({why}); see the task `approve`")
+        if approved["commit"] != asked["closed"]["commit"]:
+            fail(
+                context,
+                f"commit {approved['commit']} was approved, not {asked['closed']['commit']}: clear `approve` to ask again",
+            )
+        return {**asked, "approved": approved}
 
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
         """Skip when nothing was promoted, and say why."""
@@ -83,7 +109,7 @@ class Promote(Closed):
             answer = {**answer, "again": next_id(context["run_id"])}
         context["ti"].xcom_push(key="return_value", value=answer)
         if "overtaken" in answer and not answer["again"]:
-            raise AirflowFailException(f"{answer['overtaken']}. This was the last of {AGAIN} more tries: trigger it")
+            fail(context, f"{answer['overtaken']}. This was the last of {AGAIN} more tries: trigger it")
         if "overtaken" in answer:
             raise AirflowSkipException(f"not promoted: {answer['overtaken']}")
         if "refused" in answer:

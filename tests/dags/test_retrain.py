@@ -99,9 +99,13 @@ def test_close_comes_on_every_outcome_and_what_follows_needs_no_verify(parsed: d
     skipped_will_do = "none_failed_min_one_success"
     assert after == {
         "verify": (["close"], "all_success"),
-        "promote": (["close", "verify"], skipped_will_do),
+        "approve": (["close", "verify"], skipped_will_do),
+        "promote": (["approve", "close", "verify"], skipped_will_do),
         "again": (["close", "promote"], skipped_will_do),
+        "notify": (["approve", "close", "promote", "verify"], "one_failed"),
     }
+    assert not any("notify" in facts["up"] for facts in tasks.values())  # a run's colour comes from the others
+    assert {task: tasks[task]["queue"] for task in ("approve", "notify")} == {"approve": "control", "notify": "control"}
     assert not any("again" in facts["up"] for facts in tasks.values())
     assert (tasks["verify"]["pool"], tasks["verify"]["queue"]) == ("gpu", "gpu")
     assert parsed["runs"] == 2  # a nightly one and a manual one of another revision

@@ -1,5 +1,6 @@
 """What a person reads at the end of a night."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,20 @@ def test_a_run_that_another_was_faster_than(outcome: str) -> None:
     fits(text)
     assert f"outcome   {outcome}: no version was made\nproblem   {outcome}: run x" in text
     assert "reigns" not in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "promoted", "says"),
+    [
+        ("approved", {"version": "v1.1.0", "number": 2}, "fused-model@v1.1.0 reigns as champion number 2, told by ada"),
+        ("rejected", None, "none: told by ada"),
+        ("timed out", None, "none: told by ada"),
+    ],
+)
+def test_a_persons_word_is_said(answer: str, promoted: Any, says: str) -> None:
+    text = render(replace(night(promoted=promoted), approved={"answer": answer, "told": "told by ada"}))
+    fits(text)
+    assert f"version   {says}\n" in text
 
 
 def test_nothing_new_is_said_plainly() -> None:

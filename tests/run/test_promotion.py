@@ -21,13 +21,17 @@ class Instance:
 
     def __init__(self, **others: Any) -> None:
         self.others, self.pushed = others, None
+        self.failure: str | None = None
 
-    def xcom_pull(self, task_ids: str) -> Any:
-        return self.others.get(task_ids)
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        return self.others.get(task_ids) if key == "return_value" else self.others.get("failures", {}).get(task_ids)
 
     def xcom_push(self, key: str, value: Any) -> None:
-        assert key == "return_value"
-        self.pushed = value
+        if key == "failure":
+            self.failure = value
+        else:
+            assert key == "return_value"
+            self.pushed = value
 
 
 def context(run: str = RUN, **others: Any) -> dict[str, Any]:
@@ -35,9 +39,13 @@ def context(run: str = RUN, **others: Any) -> dict[str, Any]:
     return {"ti": Instance(**others), "run_id": run, "params": {"revision": "x"}, "dag_run": dag_run}
 
 
-def closed(outcome: str = "judged", verdict: str = "promote", **more: Any) -> dict[str, Any]:
+def closed(outcome: str = "judged", verdict: Any = "promote", **more: Any) -> dict[str, Any]:
     body = {"outcome": outcome, "problems": ["told"], "dry_run": False, "verify": False, "verdict": {"verdict": verdict}}
-    return {**body, **more}
+    return {**body, **({"verdict": verdict} if isinstance(verdict, dict) else {}), **more}
+
+
+def wants_a_person(**more: Any) -> dict[str, Any]:
+    return closed(commit="c0ffee", **{"verdict": {"verdict": "promote", "approval": "few groups"}} | more)
 
 
 def close() -> Close:
@@ -47,12 +55,15 @@ def close() -> Close:
 @pytest.mark.parametrize(
     ("answer", "idle"),
     [
-        (closed(), ["verify"]),
-        (closed(verdict="reject"), ["verify", "promote", "again"]),
-        (closed(verdict="reject", shadow=True), ["verify", "promote"]),
-        (closed(dry_run=True), ["verify", "promote", "again"]),
-        (closed("nothing new"), ["verify", "promote", "again"]),
-        (closed("overtaken"), ["verify", "promote"]),
+        (closed(), ["verify", "approve"]),
+        (closed(verify=True), ["approve"]),
+        (wants_a_person(), ["verify"]),
+        (wants_a_person(dry_run=True), ["verify", "approve", "promote", "again"]),
+        (closed(verdict="reject"), ["verify", "approve", "promote", "again"]),
+        (closed(verdict="reject", shadow=True), ["verify", "approve", "promote"]),
+        (closed(dry_run=True), ["verify", "approve", "promote", "again"]),
+        (closed("nothing new"), ["verify", "approve", "promote", "again"]),
+        (closed("overtaken"), ["verify", "approve", "promote"]),
     ],
 )
 def test_what_has_nothing_to_do_is_not_even_started(answer: dict[str, Any], idle: list[str]) -> None:
@@ -62,18 +73,47 @@ def test_what_has_nothing_to_do_is_not_even_started(answer: dict[str, Any], idle
     assert skipped.value.tasks == idle
     again = f"again-1__{RUN}" if answer["outcome"] == "overtaken" else None
     assert told["ti"].pushed == {**answer, "again": again, "shadow": f"shadow__{RUN}" if answer.get("shadow") else None}
-    for task in idle:  # and a person who starts one by hand is told
-        if task != "again":
-            operator = (Verify if task == "verify" else Promote)(task_id=task, verb=task)
-            with pytest.raises(AirflowSkipException, match=f"{task} has nothing to do"):
-                operator.request(context(close=answer))
+    for task in {"verify", "promote"} & set(idle):  # and a person who starts one by hand is told
+        operator = (Verify if task == "verify" else Promote)(task_id=task, verb=task)
+        with pytest.raises(AirflowSkipException, match=f"{task} has nothing to do"):
+            operator.request(context(close=answer))
 
 
-def test_with_gate_verify_everything_follows() -> None:
-    answer = closed(verify=True)
+def test_with_gate_verify_and_a_person_everything_follows() -> None:
+    answer = wants_a_person(verify=True)
     assert close().read(answer, {}, context()) == {**answer, "again": None, "shadow": None}
+    approved = {"answer": "approved", "by": "ada", "reason": "looked at", "commit": "c0ffee"}
     for operator in (Verify(task_id="verify", verb="verify"), Promote(task_id="promote", verb="promote")):
-        assert operator.request(context(close=answer))["closed"] == answer
+        asked = operator.request(context(close=answer, approve=approved))
+        assert asked["closed"] == answer
+    assert asked["approved"] == approved
+
+
+@pytest.mark.parametrize(
+    ("approved", "says"),
+    [
+        (None, r"nobody approved \(few groups\)"),
+        ({"answer": "rejected", "by": "ada", "reason": "no", "commit": "c0ffee"}, "nobody approved"),
+    ],
+)
+def test_without_a_persons_yes_nothing_is_promoted_even_by_hand(approved: Any, says: str) -> None:
+    with pytest.raises(AirflowSkipException, match=says):
+        Promote(task_id="promote", verb="promote").request(context(close=wants_a_person(), approve=approved))
+
+
+def test_a_yes_holds_for_the_commit_that_was_shown() -> None:
+    told = context(close=wants_a_person(), approve={"answer": "approved", "by": "ada", "reason": "x", "commit": "another"})
+    with pytest.raises(AirflowFailException, match="commit another was approved, not c0ffee"):
+        Promote(task_id="promote", verb="promote").request(told)
+
+
+def test_close_hears_why_stages_failed_and_leaves_its_own_reason() -> None:
+    opened = {"commit": "c0ffee", "stages": ["validate", "train@mean"], "batches": []}
+    told = context(open=opened, failures={"train.mean": "no rows to train on"})
+    assert close().request(told)["failures"] == {"train@mean": "no rows to train on"}
+    with pytest.raises(AirflowFailException, match="failed: told"):
+        close().read(closed("failed"), {}, told)
+    assert told["ti"].failure == "failed: told"
 
 
 @pytest.mark.parametrize("outcome", ["failed", "batch rejected"])
