@@ -1,7 +1,7 @@
 """Nights under a real scheduler, in a fresh clone: `make run`, then `make up`, where the next batches begin them.
 
-In the second the next night faces the champion, a broken batch is rejected while the first version is verified, and
-`make gc` clears Airflow's history.
+In the second the next night faces the champion and waits for a person, a broken batch is rejected while the first version is
+verified, people are told, and `make gc` clears Airflow's history.
 """
 
 import os
@@ -21,10 +21,12 @@ from typing import Any
 
 import pytest
 
+from tasks.embedded.answer import waiting
 from tasks.embedded.environment import USER, password
 from tasks.embedded.follow import OVER, tasks
 from tasks.embedded.rest import Rest
 from tasks.run.git import git
+from tests.notices.servers import Web, serving
 
 pytestmark = pytest.mark.scheduler
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,14 +130,25 @@ def test_the_registry_answers_to_gto_dvc_and_mlflow(clone: Clone, tmp_path: Path
 
 
 @pytest.fixture(scope="module")
-def up(clone: Clone) -> Iterator[Rest]:
-    """`make up`, where the sample's next night waits."""
+def web() -> Iterator[Web]:
+    """Where notices go."""
+    with serving(Web()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def up(clone: Clone, web: Web) -> Iterator[Rest]:
+    """`make up`, where the sample's next night waits; from now on a person is asked before a candidate is promoted."""
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("promotion: auto", "promotion: approve"))
+    git("commit", "--quiet", "--all", "--message=Ask a person", cwd=clone.folder)
     recipe = [sys.executable, "-m", "data.recipes.digits.generate", "--night", "2", "--to", "data/0_landing"]
     subprocess.run(recipe, cwd=clone.folder, check=True, capture_output=True)
     log = clone.folder.parent / "up.log"
     with log.open("w") as said:
         command = [sys.executable, "-m", "tasks.embedded", "up"]
-        process = subprocess.Popen(command, cwd=clone.folder, env=clone.environment, stdout=said, stderr=subprocess.STDOUT)
+        environment = {**clone.environment, "NIGHTLOOM_WEBHOOK": web.url("/canary")}
+        process = subprocess.Popen(command, cwd=clone.folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
     try:
         until(lambda: process.poll() is not None or "Ctrl-C stops everything" in log.read_text(), log.read_text)
         assert process.poll() is None, log.read_text()
@@ -175,7 +188,19 @@ def landed(rest: Rest, number: int) -> str:
 
 
 def test_next_night_faces_the_champion_and_fits_no_encoder(clone: Clone, up: Rest, remade: str) -> None:
-    run = landed(up, 1)
+    [run] = until(lambda: waiting(up), lambda: "the night did not wait for a person")
+    assert clone.central("tag", "--list", "fused-model#champion#2") == ""
+    code, said = clone.call("tasks.embedded", "approve", "--reason", "looked at it")
+    assert (code, said) == (0, f"approve: {run}: it goes on\n")
+    assert landed(up, 1) == run
+    told = clone.central("for-each-ref", "--format=%(contents)", "refs/tags/fused-model#champion#2").splitlines()
+    assert {f"Run: {run}", f"Approved-by: {USER}", "Reason: looked at it"} <= set(told)
+    with sqlite3.connect(clone.home / "mlflow/mlflow.db") as database:
+        query = "SELECT t.key, t.value FROM tags t JOIN tags r ON r.run_uuid = t.run_uuid AND r.value = ?"
+        tags = dict(database.execute(query, (run,)).fetchall())
+    database.close()
+    assert {"approval": "approved", "approval.by": USER, "approval.reason": "looked at it"}.items() <= tags.items()
+    assert up.xcom("retrain", run, "approve")["commit"] == clone.central("rev-parse", "fused-model#champion#2^{commit}")
     assert up.call("GET", f"/dags/retrain/dagRuns/{run}")["state"] == "success"
     reasons = {row["name"]: row["reason"] for row in up.xcom("retrain", run, "close")["verdict"]["rows"]}
     assert re.match(r"0\.\d+ against 0\.\d+ of v1\.0\.0 on \d+ samples", reasons["champion"])
@@ -209,6 +234,19 @@ def test_a_broken_batch_stops_before_any_gpu_task_and_says_why(clone: Clone, up:
     assert not any(task.startswith(LEARNING) for task in began)
     assert "night-3" in Path(closed["report"]).read_text()
     assert (clone.folder / "data/0_landing/night-3/metadata.csv").is_file()
+
+
+def test_people_were_told_once_what_happened_and_where_to_look(clone: Clone, web: Web, rejected: str, remade: str) -> None:
+    told = [body for _, body in web.got if body["event"] != "drift"]
+    assert [body["event"] for body in told] == ["approval", "promotion", "rejection"]
+    for body in told:
+        assert body["look"].startswith(f"report: {clone.home}/reports/")
+        assert body["link"].startswith(f"http://127.0.0.1:{clone.port}/dags/retrain/runs/")
+    assert "approved by nightloom: looked at it" in told[1]["why"]
+    assert "quarantine" in told[2]["why"]
+    logs = [path.read_text() for path in (clone.home / "logs").rglob("*.log")]
+    assert any("notice of promotion sent by webhook" in log for log in logs)
+    assert not any("/canary" in log for log in logs)
 
 
 def test_a_version_is_verified_bit_for_bit_and_the_registry_says_so(clone: Clone, up: Rest, remade: str) -> None:
