@@ -31,7 +31,7 @@ def draw_confusion(path: Path, truth: npt.NDArray[np.int64], predicted: npt.NDAr
     for row, column in np.argwhere(counts > 0) if size <= WRITTEN else ():
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_labels(path: Path, truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ def draw_labels(path: Path, truth: npt.NDArray[np.int64], predicted: npt.NDArray
     axes.set(xlabel="F1", xlim=(0, 1), title=f"test set, {len(truth)} samples")
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_values(path: Path, target: str, truth: npt.NDArray[np.float64], predicted: npt.NDArray[np.float64]) -> None:
@@ -55,7 +55,7 @@ def draw_values(path: Path, target: str, truth: npt.NDArray[np.float64], predict
     axes.scatter(truth, predicted, s=9, color=SELECTED, alpha=0.5, linewidths=0)
     axes.set(xlabel="true", ylabel="predicted", title=f"{target}: test set, {len(truth)} samples", aspect="equal")
     axes.grid(alpha=0.3)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_scores(path: Path, scores: Mapping[str, Any], selected: str, metric: str) -> None:
@@ -82,7 +82,7 @@ def draw_scores(path: Path, scores: Mapping[str, Any], selected: str, metric: st
             f"{selected} over {gain['single']}, complete cases: {gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
         )
         figure.supxlabel(text, fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_shares(path: Path, shares: Mapping[str, Any], selected: str, metric: str) -> None:
@@ -109,7 +109,7 @@ def draw_shares(path: Path, shares: Mapping[str, Any], selected: str, metric: st
     axes.margins(x=0.12)
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _dots(axes: Any, names: Sequence[str], rows: Mapping[str, Any], selected: str, metric: str) -> None:
@@ -124,6 +124,7 @@ def _dots(axes: Any, names: Sequence[str], rows: Mapping[str, Any], selected: st
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
+    """Write a picture, and let go of it."""
     figure.savefig(path, dpi=DPI, metadata={"Software": None})  # else the bytes hold matplotlib's version
     plt.close(figure)

@@ -91,7 +91,7 @@ class Loaded:
     @property
     def shape(self) -> tuple[int, int]:
         """Tokens per sample, features per token."""
-        return self.how.token_count(_options(self.card)), self.card.width
+        return self.how.token_count(options_of(self.card)), self.card.width
 
     def encode(self, items: Sequence[bytes | None], device: str = "cpu") -> Features:
         """Features of raw samples.
@@ -104,7 +104,7 @@ class Loaded:
             tokens float32 [n, t, width], mask bool [n, t], time float32 [n, t]; the mask is off for None and for what
             cannot be decoded.
         """
-        options, size = _options(self.card), self.batch
+        options, size = options_of(self.card), self.batch
         whole = _nothing(len(items), *self.shape)
         network = self.network.to(device).eval()
         there = [row for row, data in enumerate(items) if data is not None]
@@ -170,7 +170,8 @@ def _nothing(
     return tokens, np.zeros((count, steps), np.bool_), np.zeros((count, steps), np.float32)
 
 
-def _options(card: Card) -> Any:
+def options_of(card: Card) -> Any:
+    """The modality's `Options`, as they were when its encoder was fitted."""
     options = kind_module(card.kind).Options
     return options(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.options.items()})
 
@@ -198,7 +199,7 @@ def load_encoder(folder: Path) -> Loaded:
         if card.kind not in KINDS:
             raise ValueError(f"kind {card.kind!r} is none of {', '.join(KINDS)}")
         how = _how(card)
-        network: nn.Module = how.Encoder(_options(card), card.facts, card.width, 0.0)
+        network: nn.Module = how.Encoder(options_of(card), card.facts, card.width, 0.0)
         network.load_state_dict(load_weights(path.read_bytes()), strict=True)
         _check_finite(network)
     except (OSError, TypeError, KeyError, AttributeError, ImportError, ValueError, RuntimeError, SafetensorError) as error:

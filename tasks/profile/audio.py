@@ -54,6 +54,17 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
         ContractBroken: no such sound, one that holds less than its header promises, NaN or infinity, or one beyond
             `max_values` (said before it is decoded); a video without sound, or with another codec than those in CODECS.
     """
+    frames, rate = opened(data, options)
+    mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
+    return _resample(np.ascontiguousarray(mono), rate, options.sample_rate_hz)
+
+
+def opened(data: bytes, options: Options) -> tuple[npt.NDArray[np.float32], int]:
+    """The frames that are used, float32 [n, channels], before they are mixed and resampled, and their rate, Hz.
+
+    Raises:
+        ContractBroken: as `decode`.
+    """
     with refusing("sound (WAV, FLAC, Ogg or MP3, or a video's)"):
         frames, rate = _read(data, options)
     peak = float(max(frames.max(), -frames.min()))  # NaN, if there is one
@@ -61,9 +72,7 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.float32]:
         raise ContractBroken(f"sound with NaN or infinity, first at frame {int(np.argmin(np.isfinite(frames).all(axis=1)))}")
     if peak > LOUDEST:
         raise ContractBroken(f"sound with values beyond +-{LOUDEST:.0f}: full scale is 1")
-    used = frames[: max(1, round(options.max_s * rate))]
-    mono = used[:, 0] if used.shape[1] == 1 else used.mean(axis=1, dtype=np.float32)
-    return _resample(np.ascontiguousarray(mono), rate, options.sample_rate_hz)
+    return frames[: max(1, round(options.max_s * rate))], rate
 
 
 def _read(data: bytes, options: Options) -> tuple[npt.NDArray[np.float32], int]:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from tasks.errors import ContractBroken, WrongValue
 from tasks.profile import refusing, require_at_least, signed64
 
+FORM = "image (PNG, JPEG, WebP or TIFF)"
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 MEASURES = ("brightness", "contrast")
 HASH_SIDE = 8
@@ -47,7 +48,21 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.uint8]:
         ContractBroken: no such image, a truncated one, one of more than `max_px` pixels (said before it is decoded),
             or one whose pixels are 32-bit integers or floats.
     """
-    with refusing("image (PNG, JPEG, WebP or TIFF)"), warnings.catch_warnings():
+    with refusing(FORM):
+        upright = opened(data, options)
+        small = upright.resize(
+            (options.side_px, options.side_px), Image.Resampling.BILINEAR, box=_box(upright.size, options), reducing_gap=3.0
+        )
+    return np.asarray(small, dtype=np.uint8).reshape(options.side_px, options.side_px, options.channels)
+
+
+def opened(data: bytes, options: Options) -> Image.Image:
+    """The first frame before it is resized, upright, 8-bit grey or RGB; a JPEG at about twice the wanted size, if it is larger.
+
+    Raises:
+        ContractBroken: as `decode`.
+    """
+    with refusing(FORM), warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(BytesIO(data), formats=FORMATS)
         if image.width * image.height > options.max_px:
@@ -55,11 +70,7 @@ def decode(data: bytes, options: Options) -> npt.NDArray[np.uint8]:
         mode, side = MODES[options.channels], options.side_px
         image.draft(mode, (2 * side, 2 * side))  # a JPEG is decoded near the wanted size: less time, less memory
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        small = _plain(upright, mode, options).resize(
-            (side, side), Image.Resampling.BILINEAR, box=_box(upright.size, options), reducing_gap=3.0
-        )
-    return np.asarray(small, dtype=np.uint8).reshape(side, side, options.channels)
+        return _plain(ImageOps.exif_transpose(image), mode, options)
 
 
 def _box(size: tuple[int, int], options: Options) -> tuple[float, float, float, float]:
