@@ -137,7 +137,8 @@ def _check_shape(shape: Sequence[int], options: Options) -> None:
 
 
 def _from_npy(frames: npt.NDArray[np.generic], options: Options) -> npt.NDArray[np.float32]:
-    count = min(options.most, math.ceil(len(frames) / options.npy_rate_hz * options.rate_hz))
+    shown = len(frames) / options.npy_rate_hz * options.rate_hz
+    count = min(options.most, max(1, math.ceil(shown - 1e-6)))  # 29 / 3.5 * 3.5 is a little more than 29
     chosen = np.floor(np.arange(count) / options.rate_hz * options.npy_rate_hz + 1e-6).astype(int)
     used = finite32(frames[chosen], "frames", ("frame", "row", "column", "channel")[: frames.ndim])
     used = used.reshape(*used.shape[:3], options.channels)

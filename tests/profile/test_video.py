@@ -77,6 +77,13 @@ def test_frames_in_npy_are_averaged_and_keep_their_unit():
     np.testing.assert_array_equal(decode(npy(colour), Options(side_px=8, channels=3, rate_hz=25.0)), colour)
 
 
+def test_a_clip_at_the_rate_that_is_used_has_the_frames_that_it_has():
+    for rate, count in ((3.5, 29), (3.5, 58), (7.3, 41)):
+        options = Options(side_px=8, rate_hz=rate, npy_rate_hz=rate, max_s=60)
+        frames = np.arange(count, dtype=np.float32)[:, None, None] * np.ones((8, 8), np.float32)
+        np.testing.assert_array_equal(decode(npy(frames), options).mean(axis=(1, 2, 3)), np.arange(count))
+
+
 def test_a_cut_clip_is_used_as_far_as_it_goes_or_refused():
     whole = clip("matroska")
     assert 1 <= len(decode(whole[: len(whole) * 2 // 5], FIVE)) < 6
