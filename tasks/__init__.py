@@ -12,6 +12,7 @@
     finetune   data/1_raw -> data/5_models/candidates       fit fusions end to end, encoders too, if asked for  (stage)
     select     the simplest candidate that is as good as the best -> data/5_models/bundle                       (stage)
     evaluate   scores with intervals on the test set -> data/6_reports                                          (stage)
+    robustness what is left of the score when raw inputs are damaged by degrees                                 (stage)
     champion   the reigning model on the same samples                                                           (stage)
     gate       the verdict, row by row                                                                          (stage)
     close      merge what the stages locked, move `nightly`                                                     (task)

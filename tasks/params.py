@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -149,6 +150,24 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Robustness:
+    """How raw inputs are damaged, to see what is left of the score; see tasks/robustness/."""
+
+    samples: int = 100  # of the test set, the same every night; 0: none
+    levels: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)  # of damage; at 0 a sample is as it landed
+
+    def __post_init__(self) -> None:
+        """Refuse levels between which there is no area."""
+        if self.samples < 0:
+            raise WrongValue(f"params.yaml: robustness.samples must be at least 0 (none), got {self.samples}")
+        rising = all(before < after for before, after in pairwise((0.0, *self.levels)))
+        if not self.levels or not rising or self.levels[-1] != 1:
+            raise WrongValue(
+                f"params.yaml: robustness.levels must rise, from above 0 to 1 itself, got {', '.join(map(str, self.levels))}"
+            )
+
+
+@dataclass(frozen=True)
 class Gate:
     """When a candidate may replace the champion."""
 
@@ -219,6 +238,7 @@ class Params:
     pretrain: Pretrain = field(default_factory=Pretrain)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    robustness: Robustness = field(default_factory=Robustness)
     gate: Gate = field(default_factory=Gate)
 
 

@@ -32,6 +32,7 @@ KNOBS = {
     "extract": "ingest.partition_rows or ingest.partition_mb",
     "profile": "ingest.partition_rows or ingest.partition_mb",
     "evaluate": "evaluate.bootstrap",
+    "robustness": "robustness.samples",
 }
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

@@ -25,6 +25,7 @@ targets: {{{targets}}}
 fusions: [concat, mean]
 train: {{epochs: {epochs}, patience: 4, width: 16, heads: 2}}
 evaluate: {{bootstrap: 400}}
+robustness: {{samples: 0}}
 gate: {{metric: accuracy, margin: 0.02}}
 """
 

@@ -14,7 +14,19 @@ import yaml
 from dvc.repo import Repo
 
 # Networks live in extract, which is why pretrain comes after it here.
-ORDER = ("profile", "validate", "extract", "pretrain", "train", "finetune", "select", "evaluate", "champion", "gate")
+ORDER = (
+    "profile",
+    "validate",
+    "extract",
+    "pretrain",
+    "train",
+    "finetune",
+    "select",
+    "evaluate",
+    "robustness",
+    "champion",
+    "gate",
+)
 
 
 def resolved() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tasks.gate.__main__ import gate
 from tasks.measures import interval, standard_error, tally
 from tasks.params import PARAMS
 from tasks.paths import ANCHOR, BUNDLE, CANDIDATES, CHAMPION, FEATURES, MANIFEST, REPORTS
+from tasks.robustness.__main__ import robustness
 from tasks.select.__main__ import select
 from tasks.tables import UNLABELLED, labelled, truth, write_parquet
 from tasks.targets import Output, read_target
@@ -134,6 +135,7 @@ def test_a_night_of_labels():
     select()
     evaluate()
     champion()
+    robustness()
     gate()
     found, verdict = read_json(REPORTS / "evaluate/scores.json"), read_json(REPORTS / "verdict.json")
     said = load_candidate(BUNDLE / "fusion").predict(test.features)["label"] >= 0.5

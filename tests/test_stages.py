@@ -46,6 +46,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
         "modalities": {"audio": {"kind": "audio", "max_s": 0.5}, "text": {"kind": "text"}},
         "targets": {"label": {"weight": 2.0}, "grams": {"type": "regression", "loss": "huber"}},
         "fusions": ["mean"],
+        "robustness": {"samples": 20},
         "gate": {"target": "grams"},
     }
     recipe = folder / "params.yaml"
@@ -54,6 +55,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
     base.mkdir()
     prepare(base, recipe, str(folder / "landing"))
     scores = night(base, to, {"pretrain.epochs": 20, "train.epochs": 30, "train.balance": "weights"})
+    stage(to, "robustness")
     stage(to, "champion")
     stage(to, "gate")
     return to, rows, scores

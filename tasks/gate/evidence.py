@@ -1,7 +1,7 @@
 """What the gate judges: read once, aligned by sample, checked for what would make a verdict meaningless."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,7 @@ class Evidence:
         scores: scores.json.
         expected: ids of the manifest's test samples, sorted.
         found: ids in predictions.parquet, in its order.
+        robustness: robustness.json.
     """
 
     gate: Gate
@@ -66,6 +67,7 @@ class Evidence:
     scores: dict[str, Any]
     expected: list[str]
     found: list[str]
+    robustness: dict[str, Any] = field(default_factory=dict)
 
     def tally(self, answer: npt.NDArray[np.float64], rows: Rows | None = None) -> Tally:
         """The metric by group for these answers [n, width] to `ids`, or to some of them."""
@@ -131,6 +133,7 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         scores=read_json(REPORTS / "evaluate" / "scores.json"),
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),
         found=predictions["sample_id"].to_pylist(),
+        robustness=read_json(REPORTS / "robustness" / "robustness.json"),
     )
 
 

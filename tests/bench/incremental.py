@@ -42,6 +42,7 @@ PARAMS: dict[str, Any] = {
     "pretrain": {"epochs": 1},
     "train": {"epochs": 3, "finetune": []},
     "evaluate": {"bootstrap": 200},
+    "robustness": {"samples": 20},
 }
 ENCODER = "tasks/extract/image.py"
 

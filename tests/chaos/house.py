@@ -25,6 +25,7 @@ PARAMS: Mapping[str, object] = {
     "pretrain": {"epochs": 2},
     "train": {"epochs": 3, "finetune": []},
     "evaluate": {"bootstrap": 200},
+    "robustness": {"samples": 20},
 }
 # Time-outs that fit nights of two minutes; those of the embedded mode fit real ones.
 HURRY = {

@@ -26,6 +26,7 @@ SMALL = {
     "pretrain": {"epochs": 1},
     "train": {"epochs": 2, "finetune": []},
     "evaluate": {"bootstrap": 100},
+    "robustness": {"samples": 20},
     "fusions": ["concat"],
 }
 # What a stage can see of its surroundings; on one machine, as root, it would see everything, which says nothing.

@@ -19,6 +19,7 @@ from tasks.files import folder_digest, read_json, write_json
 from tasks.gate.__main__ import gate
 from tasks.params import PARAMS
 from tasks.paths import ANCHOR, BUNDLE, CHAMPION, FEATURES, MANIFEST, REPORTS
+from tasks.robustness.__main__ import robustness
 from tasks.select.__main__ import select
 from tasks.tables import write_parquet
 from tasks.targets import Output
@@ -101,6 +102,7 @@ def test_another_target_that_cannot_be_scored_is_left_open():
 
 
 def verdict():
+    robustness()
     gate()
     found = read_json(REPORTS / "verdict.json")
     return found, {row["name"]: row for row in found["rows"]}

@@ -63,6 +63,30 @@ def shares(**over_nothing):
     return {"nothing": 0.5, "whole": 0.9, "samples": 400, "modalities": rows}
 
 
+def damaged(audio=0.1, image=0.2, half=0.05, **more):
+    """What robustness tells: of each modality one corruption, over its absence by so much at level 0.5, with an interval."""
+    over = {
+        m: {"value": v, "low": v - half, "high": v + half} for m, v in {"audio": audio, "image": image}.items() if v is not None
+    }
+    area = {"value": 0.7, "low": 0.6, "high": 0.8}
+    told = {
+        m: {
+            "gone": 0.6,
+            "corruptions": {
+                "noise": {
+                    "scores": [0.9, 0.6 + over[m]["value"], 0.4],
+                    "relative": {**area, "value": 0.7 + over[m]["value"] / 2},
+                    "effective": area,
+                    "over_gone": over[m],
+                }
+            },
+        }
+        for m in over
+    }
+    sizes = {"whole": 0.9, "moderate": 0.5, "levels": [0.0, 0.5, 1.0], "samples": 100, "groups": 50}
+    return {"target": "label", "metric": "accuracy", "selected": "mean", **sizes, "modalities": told, **more}
+
+
 class Night:
     """A test set of `n` samples, two to a group, with the share that candidate and reigning models get right."""
 
@@ -83,7 +107,7 @@ class Night:
         self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
         self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
-        self.columns, self.more = {}, ""
+        self.columns, self.more, self.damaged = {}, "", damaged()
 
     def judge(self):
         reports = Path("data/6_reports")
@@ -102,6 +126,7 @@ class Night:
         scores = {"target": "label", "metric": metric, "selected": "mean", "samples": len(self.ids), "complete": complete}
         scores |= {"alike": self.alike, "interaction": self.interaction, "shares": self.shares}
         write_json(reports / "evaluate/scores.json", scores)
+        write_json(reports / "robustness/robustness.json", {"metric": metric, **self.damaged})
         predictions = table(self.ids, self.mine, group=self.groups, label=self.truth)
         write_parquet(reports / "evaluate/predictions.parquet", predictions)
         tables = [table(self.ids, found, who=[who] * len(found)) for who, found in self.reigning.items()]
@@ -310,6 +335,7 @@ def test_other_samples_than_the_manifests_fail_closed():
         "6_reports/evaluate/scores.json",
         "6_reports/evaluate/predictions.parquet",
         "6_reports/champion.parquet",
+        "6_reports/robustness/robustness.json",
         "3_manifest/manifest.json",
         "3_manifest/samples.parquet",
         "5_models/bundle/bundle.json",
@@ -457,3 +483,34 @@ def test_a_model_that_hangs_on_one_sensor_is_warned_of(found, verdict, reason):
     decided, rows = night.judge()
     assert (decided["verdict"], rows["missing"]["verdict"], rows["missing"]["blocking"]) == ("promote", verdict, False)
     assert re.search(reason, rows["missing"]["reason"])
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "reason"),
+    [
+        (
+            damaged(),
+            "pass",
+            r"least robust to noise of audio: accuracy 0\.750 .*level 0\.5 noise of audio leaves 0\.700, none .* 0\.600$",
+        ),
+        (damaged(audio=-0.04), "pass", r"noise of audio leaves 0\.560, none of it 0\.600$"),  # not surely
+        (
+            damaged(audio=-0.2),
+            "fail",
+            r"leaves 0\.400, none of it 0\.600, which is surely less: the answers trust a broken sensor",
+        ),
+        (damaged(audio=-0.1, image=-0.3), "fail", "noise of image leaves .* surely less, so is noise of audio: the answers"),
+        (damaged(audio=None), "not applicable", "least robust to noise of image: .*there is one modality"),
+        (damaged(samples=0, modalities={}), "not applicable", "robustness.samples is 0"),
+        (damaged(samples=9, groups=1, modalities={}), "not applicable", "9 samples in 1 groups"),
+        (damaged(selected="concat"), "fail", r"robustness.json is of .*'concat'\], scores.json of .*'mean'\]"),
+    ],
+)
+def test_a_model_that_trusts_a_broken_sensor_is_warned_of(found, verdict, reason):
+    night = Night()
+    night.damaged = found
+    decided, rows = night.judge()
+    assert (decided["verdict"], rows["noisy"]["verdict"], rows["noisy"]["blocking"]) == ("promote", verdict, False)
+    assert re.search(reason, rows["noisy"]["reason"])
+    if verdict == "fail" and rows["noisy"]["measured"] is not None:
+        assert rows["noisy"]["high"] < rows["noisy"]["needed"] == 0.0

@@ -16,6 +16,7 @@ from tasks.gate.rows import (
     homogenisation,
     interaction,
     missing,
+    noisy,
     samples,
     slices,
     whole,
@@ -35,5 +36,6 @@ ROWS: dict[str, Callable[[Evidence], Row]] = {
     "homogenisation": homogenisation.judge,
     "interaction": interaction.judge,
     "missing": missing.judge,
+    "noisy": noisy.judge,
     "samples": samples.judge,
 }

@@ -1,0 +1,232 @@
+"""The stage on raw inputs with a planted truth: what the model hears is what noise can take from it."""
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.bundle import Bundle
+from tasks.errors import NoData
+from tasks.files import file_digest, folder_digest, read_json
+from tasks.index import read_index, write_index
+from tasks.params import load
+from tasks.paths import BUNDLE, CANDIDATES, ENCODERS, INDEX, MANIFEST, RAW, REPORTS
+from tasks.robustness import CLEAN
+from tasks.robustness.__main__ import robustness
+from tasks.robustness.answers import answers, with_other_encoders
+from tasks.robustness.reads import reads
+from tasks.robustness.subset import PARTITIONS, _ranks, chosen_samples
+from tasks.robustness.sweep import swept
+from tasks.select.assemble import assemble
+from tasks.tables import decided, write_parquet
+from tasks.train.__main__ import train
+from tasks.train.inputs import aligned
+from tests.robustness.night import MODALITIES, encoded, land, write_params
+
+OUT = REPORTS / "robustness"
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    with contextlib.chdir(folder):
+        land(320)
+        write_params()
+        encoded()
+        for name in ("mean", "plain"):
+            train(name)
+        select("mean")
+        robustness()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def night(tmp_path, monkeypatch, fitted):
+    shutil.copytree(fitted, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+
+def folder_of(name):
+    return CANDIDATES / (name if name == "mean" else f"plain/{name}")
+
+
+def select(name):
+    """Put a candidate into the bundle."""
+    shutil.rmtree(BUNDLE, ignore_errors=True)
+    assemble(folder_of(name), read_json(folder_of(name) / "candidate.json"), load(), BUNDLE)
+
+
+def judged():
+    """The report, made anew."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    robustness()
+    return read_json(OUT / "robustness.json")
+
+
+def test_a_model_that_listens_loses_by_what_it_hears_and_by_nothing_that_it_sees():
+    found = read_json(OUT / "robustness.json")
+    assert (found["selected"], found["target"], found["metric"]) == ("mean", "label", "accuracy")
+    assert (found["samples"], found["levels"], found["moderate"]) == (40, [0.0, 0.5, 1.0], 0.5)
+    audio, image = (found["modalities"][m] for m in MODALITIES)
+    assert found["whole"] > 0.9
+    assert set(audio["corruptions"]) == {"noise", "clipping", "dropouts", "muffled"}
+    assert set(image["corruptions"]) == {"noise", "blur", "occlusion", "brightness", "jpeg"}
+    noise = audio["corruptions"]["noise"]
+    assert noise["scores"][0] == found["whole"]
+    assert noise["scores"][2] < 0.75
+    assert noise["lost"][1]["low"] > 0
+    assert audio["lost"]["low"] > 0.2
+    for told in image["corruptions"].values():
+        assert min(told["scores"]) > found["whole"] - 0.05
+        assert all(lost["low"] <= 0.02 for lost in told["lost"])
+        assert told["relative"]["value"] > noise["relative"]["value"]
+    for told in (*audio["corruptions"].values(), *image["corruptions"].values()):
+        assert told["relative"]["value"] == pytest.approx(np.trapezoid(told["scores"], found["levels"]), abs=1e-12)
+        f, late = np.array(told["scores"]), np.array(told["late"])
+        between = np.trapezoid(f - late - (f[0] - late[0]), found["levels"])
+        assert told["effective"]["value"] == pytest.approx(between, abs=1e-12)
+        assert told["effective"]["low"] <= told["effective"]["value"] <= told["effective"]["high"]
+    assert noise["over_gone"]["value"] == pytest.approx(noise["scores"][1] - audio["gone"])
+
+
+def test_undamaged_inputs_are_answered_as_the_test_set_is():
+    params = load()
+    samples = chosen_samples(list(MODALITIES), "label", 40)
+    bundle = Bundle.load(BUNDLE)
+    features = {m: swept(bundle, m, samples, params.robustness.levels, 0) for m in MODALITIES}
+    told = answers(bundle, features, samples, "label")
+    raw = {m: raw_of(m, samples["sample_id"].to_pylist()) for m in MODALITIES}
+    np.testing.assert_array_equal(told.clean, bundle.predict_raw(raw)["label"])
+    for m, gone in told.gone.items():
+        wanted = bundle.predict_raw({**raw, m: [None] * len(samples)})["label"]
+        np.testing.assert_array_equal(gone, wanted)
+    without = np.flatnonzero(~samples["has_image"].to_numpy())
+    assert len(without)
+    for how in features["image"]:
+        assert not features["image"][how].mask[without].any()
+    found = read_json(OUT / "robustness.json")
+    hits = decided(told.clean, bundle.targets["label"]) == samples["label"].to_numpy()
+    assert found["whole"] == pytest.approx(hits.mean())
+
+
+def raw_of(modality, ids):
+    rows = {}
+    for path in (RAW / modality).glob("*.parquet"):
+        table = pq.read_table(path)
+        rows |= dict(zip(table["sample_id"].to_pylist(), table["data"].to_pylist(), strict=True))
+    return [rows.get(sample) for sample in ids]
+
+
+def test_the_same_bytes_twice():
+    first = folder_digest(OUT)
+    judged()
+    assert folder_digest(OUT) == first
+    assert (OUT / "robustness.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("name", "modalities"), [("late", MODALITIES), ("alone-audio", ("audio",))])
+def test_late_fusion_has_no_baseline_nor_has_a_single_modality(name, modalities):
+    select(name)
+    found = judged()
+    assert (found["selected"], tuple(found["modalities"])) == (name, modalities)
+    told = found["modalities"]["audio"]["corruptions"]["noise"]
+    assert (told["late"], told["effective"]) == (None, None)
+    assert told["scores"][2] < told["scores"][0]
+
+
+def test_late_fusion_hears_by_its_own_encoders():
+    before = read_json(OUT / "robustness.json")
+    encoder = read_json(ENCODERS / "audio/encoder.json")
+    (ENCODERS / "audio/encoder.json").write_text(json.dumps(encoder))  # the same, in other bytes
+    assert with_other_encoders(MODALITIES) == ["audio"]
+    assert judged() == before
+
+
+def test_where_no_sample_can_be_damaged_the_report_says_so(capsys):
+    write_params(robustness={"samples": 0})
+    shutil.rmtree(RAW)
+    assert (judged()["samples"], judged()["modalities"]) == (0, {})
+    assert "encoded=0" in capsys.readouterr().out
+    assert [path.name for path in OUT.iterdir()] == ["robustness.json"]
+
+
+def test_one_group_says_nothing():
+    table = pq.read_table(MANIFEST / "samples.parquet")
+    place = table.column_names.index("group")
+    write_parquet(MANIFEST / "samples.parquet", table.set_column(place, "group", [["g"] * table.num_rows]))
+    found = judged()
+    assert (found["samples"], found["groups"], found["modalities"]) == (40, 1, {})
+
+
+def told(capsys):
+    capsys.readouterr()
+    reads()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_what_is_asked_for_is_what_is_read(capsys):
+    write_params(robustness={"samples": 10})
+    wanted = told(capsys)
+    for path in RAW.rglob("*.parquet"):
+        if str(path) not in wanted:
+            path.unlink()
+    robustness()
+    Path(wanted[0]).unlink()
+    with pytest.raises(NoData, match="is not here"):
+        robustness()
+    write_params(robustness={"samples": 0})
+    assert told(capsys) == []
+
+
+def test_the_chosen_are_labelled_test_samples_and_stay_when_a_night_is_added():
+    batches = read_index()
+    write_index(batches[:-1], INDEX)
+    table = pq.read_table(MANIFEST / "samples.parquet")
+    newest = np.array([batch == batches[-1].key for batch in table["batch"].to_pylist()])
+    write_parquet(MANIFEST / "samples.parquet", table.filter(~newest))
+    before = set(chosen_samples(list(MODALITIES), "label", 20)["sample_id"].to_pylist())
+    write_index(batches, INDEX)
+    write_parquet(MANIFEST / "samples.parquet", table)
+    after = chosen_samples(list(MODALITIES), "label", 20)
+    assert after["sample_id"].to_pylist() == sorted(after["sample_id"].to_pylist())
+    assert set(after["split"].to_pylist()) == {"test"}
+    assert after["label"].null_count == 0
+    added = {i for i, b in zip(after["sample_id"].to_pylist(), after["batch"].to_pylist(), strict=True) if b == batches[-1].key}
+    assert set(after["sample_id"].to_pylist()) - added <= before
+    assert len(before) == after.num_rows == 20
+
+
+def test_few_partitions_are_read_however_many_there_are():
+    held = {("b", f"s{i}"): f"p{i % 100}" for i in range(10_000)}
+    ranks = _ranks(held, -(-100 // PARTITIONS))
+    chosen = sorted(held, key=ranks.__getitem__)[:100]
+    assert len({held[key] for key in chosen}) == PARTITIONS
+    assert max(list(map(held.get, chosen)).count(f"p{i}") for i in range(100)) == 13
+    few = {key: stem for key, stem in held.items() if stem in {"p1", "p2"}}
+    chosen = sorted(few, key=_ranks(few, 13).__getitem__)[:100]
+    assert sorted(list(map(few.get, chosen)).count(stem) for stem in ("p1", "p2")) == [48, 52]
+
+
+def test_an_unread_sample_is_missing_and_breaks_nothing():
+    found = read_json(OUT / "robustness.json")
+    path = next((RAW / "audio").glob("*.parquet"))
+    table = pq.read_table(path)
+    before = file_digest(path, "md5")
+    write_parquet(path, table.set_column(2, "data", [[b"junk"] * table.num_rows]))
+    INDEX.write_text(INDEX.read_text().replace(before, file_digest(path, "md5")))
+    after = judged()
+    assert after["whole"] < found["whole"]
+    assert np.isfinite(
+        [score for told in after["modalities"]["audio"]["corruptions"].values() for score in told["scores"]]
+    ).all()
+
+
+def test_undamaged_features_are_those_that_extract_made():
+    samples = chosen_samples(list(MODALITIES), "label", 20)
+    found = swept(Bundle.load(BUNDLE), "audio", samples, (1.0,), 0)
+    kept = aligned("audio", samples)
+    np.testing.assert_array_equal(found[CLEAN].tokens[kept.mask], kept.tokens[kept.mask])
