@@ -31,6 +31,7 @@ def write(
     commit: str = "",
     verdict: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
+    robustness: Mapping[str, Any] | None = None,
     validation: Mapping[str, Any] | None = None,
     manifest: Mapping[str, Any] | None = None,
     quarantine: Path | None = None,
@@ -48,6 +49,7 @@ def write(
         commit: the commit that holds it.
         verdict: content of verdict.json.
         scores: content of evaluate/scores.json.
+        robustness: content of robustness/robustness.json.
         validation: content of validation.json.
         manifest: content of manifest.json.
         quarantine: quarantine.parquet.
@@ -72,6 +74,7 @@ def write(
             shares=facts.shares(scores),
             slices=facts.slices(scores),
             missing=facts.missing(scores),
+            damage=facts.damage(robustness),
             rows=facts.rows(verdict, measured),
             data=facts.data(manifest),
             quarantined=facts.quarantined(quarantine),

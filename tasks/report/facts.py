@@ -101,6 +101,18 @@ def missing(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"rows": rows, "recall": found[min(found)]["recall"]["test"]}
 
 
+def damage(robustness: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What is left of the score under damage, a row per modality and corruption, the worst borne of each modality first."""
+    if not robustness or not robustness["modalities"]:
+        return None
+    listed, place = [], robustness["levels"].index(robustness["moderate"]) - 1
+    for m, of in sorted(robustness["modalities"].items()):
+        told = ({**body, "name": name, "lost": body["lost"][place]} for name, body in sorted(of["corruptions"].items()))
+        listed += sorted(({"modality": m, "gone": of["gone"], **row} for row in told), key=lambda row: row["relative"]["value"])
+    effective = any(row["effective"] for row in listed)  # none where late fusion itself was selected
+    return {**robustness, "metric": robustness["metric"].replace("_", " "), "rows": listed, "effective": effective}
+
+
 def scale(intervals: Sequence[Mapping[str, float | None]]) -> tuple[float, float]:
     """The ends of an axis that holds all intervals: of shares at steps of 0.1 and within 0 … 1, else at round numbers."""
     values = [v for i in intervals for v in i.values() if v is not None]

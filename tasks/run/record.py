@@ -51,6 +51,7 @@ def record(
         outcome=outcome,
         verdict=found["verdict"],
         scores=found["scores"],
+        robustness=found["robustness"],
         validation=found["validation"],
         manifest=found["manifest"],
         quarantine=folder / MANIFEST / "quarantine.parquet",
@@ -69,6 +70,7 @@ def record(
 _PAGES = {
     "verdict": REPORTS / "verdict.json",
     "scores": REPORTS / "evaluate" / "scores.json",
+    "robustness": REPORTS / "robustness" / "robustness.json",
     "validation": MANIFEST / "validation.json",
     "manifest": MANIFEST / "manifest.json",
 }

@@ -24,6 +24,20 @@ def row(name: str, verdict: str, reason: str, measured: float | None = None, blo
     return {"name": name, "blocking": blocking, "rule": f"the rule of {name}", "verdict": verdict, "reason": reason, **bounds}
 
 
+def corruption(half: float, full: float) -> dict[str, Any]:
+    """A curve from 0.91; a modality's absence leaves 0.62."""
+    area = round((0.91 + 2 * half + full) / 4, 4)
+    over = interval(half - 0.62, 0.05)
+    lost = [interval(round(0.91 - left, 3)) for left in (half, full)]
+    return {
+        "scores": [0.91, half, full],
+        "lost": lost,
+        "relative": interval(area),
+        "effective": interval(-0.05),
+        "over_gone": over,
+    }
+
+
 @pytest.fixture
 def night(tmp_path: Path) -> dict[str, Any]:
     import matplotlib.pyplot as plt
@@ -69,6 +83,19 @@ def night(tmp_path: Path) -> dict[str, Any]:
                 },
             },
             "complete": {**complete, "gain_over_best_single": {**interval(0.174), "single": "alone-text"}},
+        },
+        "robustness": {
+            "metric": "accuracy",
+            "selected": "mean",
+            "samples": 100,
+            "groups": 98,
+            "levels": [0.0, 0.5, 1.0],
+            "moderate": 0.5,
+            "whole": 0.91,
+            "modalities": {
+                "audio": {"gone": 0.62, "corruptions": {"noise": corruption(0.41, 0.22), "clipping": corruption(0.6, 0.7)}},
+                "image": {"gone": 0.71, "corruptions": {"blur": {**corruption(0.75, 0.5), "effective": None}}},
+            },
         },
         "validation": {
             "success": True,

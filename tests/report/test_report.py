@@ -68,6 +68,12 @@ def test_the_page_of_a_night_holds_everything_in_order(night: dict[str, Any], tm
         "text 0.404 0.384 … 0.424 0.202 0.182 … 0.222 102 2",
         "audio 0.200",
         "image 0.180",
+        "100 test samples in 98 groups, one modality of theirs damaged",
+        "accuracy of mean. Undamaged it is 0.910.",
+        "at 0.5 at 1 Without it",
+        "audio noise 0.410 0.220 0.620 0.500 0.480 … 0.520 0.487 0.467 … 0.507 -0.050 -0.070 … -0.030",
+        "audio clipping 0.600 0.700 0.620 0.310 0.290 … 0.330 0.703",
+        "image blur 0.750 0.500 0.710 0.160 0.140 … 0.180 0.728 0.708 … 0.748 \N{EN DASH}",
         "1,998 accepted",
         "0 unlabelled",
         "night-2 new 1000 998 2",
@@ -168,3 +174,15 @@ def test_where_gaps_are_filled_the_page_says_how_often_and_what_it_is_worth(nigh
     assert "image text fills nothing 40 0.500 0.025 0.750 0.125 0.875 0.250" in told
     del night["scores"]["missing"]
     assert "filled from the others" not in read(report.write(tmp_path / "page", **night))
+
+
+def test_damage_that_is_worse_than_absence_is_marked_and_none_is_not_shown(night: dict[str, Any], tmp_path: Path) -> None:
+    page = report.write(tmp_path / "page", **night).read_text()
+    assert re.findall(r'mark warn">([0-9.]+)<', page) == ["0.410"]
+    for told in night["robustness"]["modalities"]["audio"]["corruptions"].values():
+        told["effective"] = None
+    assert "ffective robustness" not in read(report.write(tmp_path / "page", **night))  # late fusion was selected
+    night["robustness"] |= {"samples": 0, "modalities": {}}
+    assert "damaged inputs" not in read(report.write(tmp_path / "page", **night))
+    del night["robustness"]
+    assert "damaged inputs" not in read(report.write(tmp_path / "page", **night))
