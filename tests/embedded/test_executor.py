@@ -36,3 +36,42 @@ def test_the_scheduler_ends_with_its_first_killed_worker_and_the_others_with_it(
     assert "still here" not in done.stdout
     for pid in done.stdout.split():
         assert not Path(f"/proc/{pid}/cmdline").is_file() or not Path(f"/proc/{pid}/cmdline").read_text()  # gone, or a zombie
+
+
+ANSWERED_AT_ONCE = """
+from types import SimpleNamespace
+from tasks.embedded.executor import LocalExecutor
+
+PLAIN = SimpleNamespace(priority_weight=1)
+executor = LocalExecutor(parallelism=2)
+executor._check_workers = lambda: None  # nobody takes what is handed out: its end is told by hand
+executor._unread_messages = __import__("multiprocessing").Value("i", 0)
+executor.activity_queue = SimpleNamespace(put=lambda workload: print("handed out", workload.key, workload.time))
+
+def queue(key, time):
+    executor.queued_tasks[key] = SimpleNamespace(key=key, time=time, ti=PLAIN)
+    executor.trigger_tasks(2)
+
+queue("approve", "first")
+queue("approve", "again")
+queue("other", "first")
+print("known", executor.has_task(SimpleNamespace(id="x", key="approve")))
+executor.change_state("approve", "success")
+executor.trigger_tasks(2)
+executor.change_state("approve", "success")
+queue("approve", "third")
+"""
+
+
+def test_a_task_that_goes_on_waits_for_the_news_that_it_had_ended(tmp_path: Path) -> None:
+    environment = {"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERED_AT_ONCE], env=environment, capture_output=True, text=True, check=False
+    )
+    assert [line for line in done.stdout.splitlines() if line.startswith(("handed", "known"))] == [
+        "handed out approve first",
+        "handed out other first",
+        "known True",
+        "handed out approve again",
+        "handed out approve third",
+    ], done.stderr
