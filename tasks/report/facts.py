@@ -110,7 +110,14 @@ def damage(robustness: Mapping[str, Any] | None) -> dict[str, Any] | None:
         told = ({**body, "name": name, "lost": body["lost"][place]} for name, body in sorted(of["corruptions"].items()))
         listed += sorted(({"modality": m, "gone": of["gone"], **row} for row in told), key=lambda row: row["relative"]["value"])
     effective = any(row["effective"] for row in listed)  # none where late fusion itself was selected
-    return {**robustness, "metric": robustness["metric"].replace("_", " "), "rows": listed, "effective": effective}
+    worse = any(row["over_gone"]["high"] < 0 for row in listed)
+    return {
+        **robustness,
+        "metric": robustness["metric"].replace("_", " "),
+        "rows": listed,
+        "effective": effective,
+        "worse": worse,
+    }
 
 
 def scale(intervals: Sequence[Mapping[str, float | None]]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 
 from tasks.evaluate.pictures import PLAIN, SELECTED, save
 
-COLUMNS = 3
+COLUMNS = 2  # more would be small on the page
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 COLOURS = (SELECTED, PLAIN, "#7a9a3f", "#8d6cab", "#c29a2d")
 
@@ -22,7 +22,6 @@ def draw_curves(path: Path, found: Mapping[str, Any]) -> None:
         rows,
         columns,
         figsize=(0.8 + 3.4 * columns, 0.9 + 3.1 * rows),
-        sharex=True,
         sharey=True,
         squeeze=False,
         layout="constrained",

@@ -179,9 +179,12 @@ def test_where_gaps_are_filled_the_page_says_how_often_and_what_it_is_worth(nigh
 def test_damage_that_is_worse_than_absence_is_marked_and_none_is_not_shown(night: dict[str, Any], tmp_path: Path) -> None:
     page = report.write(tmp_path / "page", **night).read_text()
     assert re.findall(r'mark warn">([0-9.]+)<', page) == ["0.410"]
-    for told in night["robustness"]["modalities"]["audio"]["corruptions"].values():
-        told["effective"] = None
-    assert "ffective robustness" not in read(report.write(tmp_path / "page", **night))  # late fusion was selected
+    for body in night["robustness"]["modalities"]["audio"]["corruptions"].values():
+        body |= {"effective": None, "over_gone": {"value": 0.0, "low": -0.1, "high": 0.1}}
+    told = read(report.write(tmp_path / "page", **night))
+    assert "Relative robustness" in told
+    assert "ffective robustness" not in told  # late fusion was selected
+    assert "Marked" not in told
     night["robustness"] |= {"samples": 0, "modalities": {}}
     assert "damaged inputs" not in read(report.write(tmp_path / "page", **night))
     del night["robustness"]
