@@ -30,7 +30,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 RESERVED = frozenset(
     {
         *("samples", "events", "sample_id", "group", "split", "timestamp", "plain", "bundle", "row", "batch", "refused"),
-        *("withdrawn", "complete", "unlabelled"),
+        *("withdrawn", "complete", "unlabelled", "version", "missing", "seen"),
     }
 )
 
@@ -186,6 +186,20 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Score:
+    """Batches that the champion predicts, and when what it meets is told or acted upon; see tasks/score/."""
+
+    landing: str = ""  # where they land: a folder, or s3://bucket/prefix; empty: nothing is scored
+    drift: float = 0.1  # smallest distance to the training data that is worth a warning, of those beyond chance
+    retrain: bool = False  # start a shadow run once a version's live score fell by more than gate.margin
+
+    def __post_init__(self) -> None:
+        """Refuse a distance that is none."""
+        if not 0 <= self.drift <= 1:
+            raise WrongValue(f"params.yaml: score.drift must be in 0 … 1, got {self.drift}")
+
+
+@dataclass(frozen=True)
 class Source:
     """An encoder from elsewhere, frozen: a Hugging Face model."""
 
@@ -240,6 +254,7 @@ class Params:
     evaluate: Evaluate = field(default_factory=Evaluate)
     robustness: Robustness = field(default_factory=Robustness)
     gate: Gate = field(default_factory=Gate)
+    score: Score = field(default_factory=Score)
 
 
 def keyed_seed(seed: int, *names: str) -> int:

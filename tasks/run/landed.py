@@ -29,7 +29,16 @@ class News:
 
 def landing_of(s: Settings, params: Params) -> str:
     """The landing zone's address; a relative folder is below the checkout."""
-    landing = s.landing or params.ingest.landing
+    return _address(s, s.landing or params.ingest.landing)
+
+
+def score_landing_of(s: Settings, params: Params) -> str:
+    """The same of the zone of batches that are to be scored; "" where there is none."""
+    landing = s.score_landing or params.score.landing
+    return _address(s, landing) if landing else ""
+
+
+def _address(s: Settings, landing: str) -> str:
     return landing if "://" in landing else str(s.home.parent / landing)
 
 

@@ -9,6 +9,7 @@ NIGHTLOOM_REMOTE       <home>/remote                DVC's remote: a folder or s3
 NIGHTLOOM_CACHE        <home>/cache                 DVC's cache of this machine
 NIGHTLOOM_MLFLOW       sqlite:///<home>/mlflow/…    MLflow's tracking URI
 NIGHTLOOM_LANDING      ingest.landing of params     where batches land; a relative path is below the checkout
+NIGHTLOOM_SCORE_LANDING score.landing of params     where batches to be scored land; as NIGHTLOOM_LANDING
 NIGHTLOOM_REVISIONS    *                            branches and tags whose history may be run: globs, by spaces or commas
 NIGHTLOOM_SHARES       1                            workers that share a stage's raw partitions (read in dags/retrain.py)
 NIGHTLOOM_SCHEDULE     0 2 * * *                    when a night starts by itself: a cron line, UTC (read in dags/retrain.py)
@@ -49,6 +50,7 @@ class Settings:
     cache: Path
     mlflow: str
     landing: str | None = None
+    score_landing: str | None = None
     revisions: tuple[str, ...] = ("*",)
     s3_endpoint: str | None = None
 
@@ -72,6 +74,7 @@ def settings() -> Settings:
         cache=Path(os.environ.get("NIGHTLOOM_CACHE", home / "cache")).absolute(),
         mlflow=os.environ.get("NIGHTLOOM_MLFLOW", f"sqlite:///{home}/mlflow/mlflow.db"),
         landing=os.environ.get("NIGHTLOOM_LANDING"),
+        score_landing=os.environ.get("NIGHTLOOM_SCORE_LANDING"),
         revisions=tuple(re.split(r"[\s,]+", os.environ.get("NIGHTLOOM_REVISIONS", "*").strip(" ,\n"))),
         s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
     )

@@ -1,4 +1,4 @@
-"""Data landed: an event of the asset `landing`, so that a night starts without waiting for its hour."""
+"""Data landed: an event of the asset `landing`, or `to_score`, so that a night, or a scoring, starts without waiting."""
 
 import asyncio
 import json
@@ -12,40 +12,47 @@ from tasks.run.settings import settings
 
 
 class LandingTrigger(BaseEventTrigger):
-    """Looks at the landing zone and fires once for each set of new batches; what it saw is kept in <home>/landing.json."""
+    """Looks at a landing zone and fires once for each set of new batches; what it saw is kept in <home>/<asset>.json."""
 
-    def __init__(self, root: str, poll_s: float = 15.0) -> None:
-        """Take the deployed checkout, whose params.yaml names the landing zone, and how often to look."""
+    def __init__(self, root: str, poll_s: float = 15.0, asset: str = "landing") -> None:
+        """Take the deployed checkout, whose params.yaml names the zones, how often to look, and whose asset the zone is."""
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.root = root
         self.poll_s = poll_s
+        self.asset = asset
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How Airflow's triggerer makes this trigger again."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {"root": self.root, "poll_s": self.poll_s}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "root": self.root,
+            "poll_s": self.poll_s,
+            "asset": self.asset,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire when batches are complete that were not there before."""
         while True:
-            new = await asyncio.to_thread(unseen, Path(self.root))
+            new = await asyncio.to_thread(unseen, Path(self.root), self.asset)
             if new:
                 yield TriggerEvent({"batches": new})  # type: ignore[no-untyped-call]  # Airflow's
             await asyncio.sleep(self.poll_s)
 
 
-def unseen(root: Path) -> list[str]:
-    """Names of complete batches that are new or changed since the last call; none when the landing zone does not answer."""
+def unseen(root: Path, asset: str = "landing") -> list[str]:
+    """Names of complete batches that are new or changed since the last call; none when the zone does not answer, or is none."""
     from tasks import params  # not at the top: the DAG file imports this module, and must parse fast
     from tasks.errors import TasksError
     from tasks.files import write_json
     from tasks.ingest.landing import look, stamp
-    from tasks.run.landed import landing_of
+    from tasks.run.landed import landing_of, score_landing_of
 
+    zones = {"landing": landing_of, "to_score": score_landing_of}
     s = settings()
-    memory = s.home / "landing.json"
+    memory = s.home / f"{asset}.json"
     before: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
     try:
-        now = {one.name: stamp(one) for one in look(landing_of(s, params.load(root / "params.yaml"))).batches}
+        zone = zones[asset](s, params.load(root / "params.yaml"))
+        now = {one.name: stamp(one) for one in look(zone).batches} if zone else {}
     except TasksError:
         return []
     if now != before:
