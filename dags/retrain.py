@@ -13,15 +13,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param  # noqa: E402
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param  # noqa: E402
 
 from tasks.notices.tell import Notify, Tell, answered, asked, failed, judged, promoted  # noqa: E402
 from tasks.paths import BUNDLE  # noqa: E402
 from tasks.run.approval import Approve  # noqa: E402
+from tasks.run.assets import CHAMPION, NIGHTLY, landing  # noqa: E402
 from tasks.run.graph import Stage, stages, with_upstream  # noqa: E402
 from tasks.run.operators import RETRY, Admit, After, Docs, OpenRun, Share, Shares, StageStep, Step  # noqa: E402
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
-from tasks.run.watch import LandingTrigger  # noqa: E402
 
 AT_ONCE = timedelta(0)  # after its hour no night is made up for: Airflow's default starts one in the first tenth of the day
 HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
@@ -29,11 +29,6 @@ SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
 SHARES = int(os.environ.get("NIGHTLOOM_SHARES", "1"))
 CONTROL = "control"  # the queue of the workers that may write to central; one machine ignores queues
 RULE = "none_failed_min_one_success"  # a stage that this run does not have is skipped, what follows is not
-landing = Asset(
-    name="landing",
-    uri="nightloom://landing",
-    watchers=[AssetWatcher(name="landing", trigger=LandingTrigger(root=str(ROOT)))],
-)
 
 FORM = {
     "revision": Param("main", type="string", title="Revision", description="Branch, tag or commit of central to run."),
@@ -64,7 +59,8 @@ with DAG(
     description="From a landed batch to a promoted model",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(SCHEDULE, timezone="UTC", run_immediately=AT_ONCE), assets=[landing]
+        timetable=CronTriggerTimetable(SCHEDULE, timezone="UTC", run_immediately=AT_ONCE),
+        assets=[landing("landing", str(ROOT))],
     ),
     params=FORM,
     catchup=False,
@@ -105,13 +101,26 @@ with DAG(
         task_id="docs", queue=CONTROL, verb="docs", stages=sorted(first), trigger_rule="all_done", on_failure_callback=lost
     )
     close = Close(
-        task_id="close", queue=CONTROL, verb="close", stages=names, trigger_rule="all_done", on_success_callback=Tell(judged)
+        task_id="close",
+        queue=CONTROL,
+        verb="close",
+        stages=names,
+        trigger_rule="all_done",
+        outlets=[NIGHTLY],
+        on_success_callback=Tell(judged),
     )
     verify = Verify(task_id="verify", queue="gpu", pool="gpu", verb="verify")  # only with gate.verify: true
     approve = Approve(  # only when the verdict wants a person
         task_id="approve", queue=CONTROL, trigger_rule=RULE, notifiers=[Tell(asked)], on_success_callback=Tell(answered)
     )
-    promote = Promote(task_id="promote", queue=CONTROL, verb="promote", trigger_rule=RULE, on_success_callback=Tell(promoted))
+    promote = Promote(
+        task_id="promote",
+        queue=CONTROL,
+        verb="promote",
+        trigger_rule=RULE,
+        outlets=[CHAMPION],
+        on_success_callback=Tell(promoted),
+    )
     again = Again(task_id="again", queue=CONTROL, trigger_rule=RULE, on_failure_callback=lost)
     notify = Notify(task_id="notify", queue=CONTROL, trigger_rule="one_failed")  # only when one of these failed
 

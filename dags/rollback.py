@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed 
 
 from airflow.sdk import DAG, Param
 
+from tasks.run.assets import CHAMPION
 from tasks.run.operators import RETRY, Step
 from tasks.run.promotion import Asked
 
@@ -22,6 +23,6 @@ with DAG(
     is_paused_upon_creation=False,
     default_args={**RETRY, "queue": "control"},
 ) as dag:
-    rollback = Asked(task_id="rollback", verb="rollback")
+    rollback = Asked(task_id="rollback", verb="rollback", outlets=[CHAMPION])
     resync = Step(task_id="resync", verb="resync")
     rollback >> resync

@@ -19,6 +19,7 @@
     measure    latency and size                                                                                 (task)
     approve    a person's word, when params.yaml or the verdict wants one                                       (task)
     promote    two tags, one push; mirror in MLflow                                                             (task)
+    score      what the champion says of what nobody has labelled -> predictions                                (task)
 
 What several of them use lies beside the folders:
 

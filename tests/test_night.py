@@ -4,6 +4,7 @@ In the second the next night faces the champion and waits for a person, a broken
 verified, people are told, and `make gc` clears Airflow's history.
 """
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tasks.embedded.answer import waiting
@@ -49,8 +51,8 @@ class Clone:
     @property
     def environment(self) -> dict[str, str]:
         ports = {"NIGHTLOOM_PORT": str(self.port), "NIGHTLOOM_MLFLOW_PORT": str(self.mlflow_port)}
-        ports["NIGHTLOOM_SCHEDULE"] = "0 0 1 1 *"  # what begins a night here is a batch, at whatever hour
-        return {**os.environ, **ports, "HOME": str(self.folder.parent)}
+        zones = {"NIGHTLOOM_SCORE_LANDING": "data/0_to_score", "NIGHTLOOM_SCHEDULE": "0 0 1 1 *"}  # a batch begins a night
+        return {**os.environ, **ports, **zones, "HOME": str(self.folder.parent)}
 
     def call(self, *words: str) -> tuple[int, str]:
         """Run `python -m words` in the clone; exit code and output."""
@@ -138,12 +140,13 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def up(clone: Clone, web: Web) -> Iterator[Rest]:
-    """`make up`, where the sample's next night waits; from now on a person is asked before a candidate is promoted."""
+    """`make up`, where the next night waits, and some of it to be predicted; a person is asked before a candidate is promoted."""
     params = clone.folder / "params.yaml"
     params.write_text(params.read_text().replace("promotion: auto", "promotion: approve"))
     git("commit", "--quiet", "--all", "--message=Ask a person", cwd=clone.folder)
     recipe = [sys.executable, "-m", "data.recipes.digits.generate", "--night", "2", "--to", "data/0_landing"]
     subprocess.run(recipe, cwd=clone.folder, check=True, capture_output=True)
+    unlabelled(clone)
     log = clone.folder.parent / "up.log"
     with log.open("w") as said:
         command = [sys.executable, "-m", "tasks.embedded", "up"]
@@ -157,6 +160,16 @@ def up(clone: Clone, web: Web) -> Iterator[Rest]:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
     assert "stopped; nothing is left running" in log.read_text()
+
+
+def unlabelled(clone: Clone, rows: int = 40) -> None:
+    """Land some of the next night's samples to be predicted."""
+    night, batch = clone.folder / "data/0_landing/night-2", clone.folder / "data/0_to_score/new"
+    table = pd.read_csv(night / "metadata.csv", dtype=str, keep_default_na=False).head(rows).drop(columns="label")
+    for name in filter(None, [*table["image_file_name"], *table["audio_file_name"]]):
+        (batch / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(night / name, batch / name)
+    table.to_csv(batch / "metadata.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +273,25 @@ def test_a_version_is_verified_bit_for_bit_and_the_registry_says_so(clone: Clone
     assert entry.split()[1] == clone.central("rev-parse", "fused-model@v1.0.0^{commit}")
     for line in ("Version: v1.0.0", "Outcome: bit-identical", "Work: the same", f"Run: {remade}"):
         assert line in entry.splitlines()
+
+
+def test_the_champion_predicts_what_has_landed_for_it_and_labels_that_come_later_score_it(
+    clone: Clone, up: Rest, rejected: str
+) -> None:
+    predictions = clone.home / "remote/predictions"
+    live = predictions / "live/v1.0.0.json"
+    until(live.is_file, lambda: "the night that brought the labels did not lead to a live score")
+    table = pd.read_parquet(predictions / "v1.0.0").set_index("sample_id")
+    night = pd.read_csv(clone.folder / "data/0_landing/night-2/metadata.csv", dtype=str).set_index("sample_id")
+    assert len(table) == 40
+    assert (table["label"] == night.loc[table.index, "label"]).mean() > 0.8
+    assert not table["seen"].any()
+    point = json.loads(live.read_text())["targets"]["label"]["all"]
+    labels = night.loc[table.index, "label"].dropna()
+    assert point["samples"] == len(labels)
+    assert point["value"] == pytest.approx((table.loc[labels.index, "label"] == labels).mean())
+    if "fused-model@v1.0.1" in clone.central("tag"):  # another version reigns: it predicts the same batch
+        until((predictions / "v1.0.1").is_dir, lambda: "the new champion did not predict what lies there")
 
 
 def test_gc_takes_old_runs_out_of_airflows_history_and_leaves_the_others(

@@ -40,6 +40,7 @@ def environment(s: Settings, root: Path, port: int) -> dict[str, str]:
         "no_proxy": local,
         "NIGHTLOOM_HOME": str(s.home),
         "NIGHTLOOM_LANDING": landing(s, root),
+        "NIGHTLOOM_SCORE_LANDING": score_landing(s, root),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nine processes, for evaluations that are asked for in its UI
         "DO_NOT_TRACK": "true",
@@ -52,6 +53,12 @@ def landing(s: Settings, root: Path) -> str:
     """The landing zone that the deployed commit names; a relative one is below the checkout."""
     place = s.landing or landing_of(_deployed_params(s))
     return place if "://" in place else str(root / place)
+
+
+def score_landing(s: Settings, root: Path) -> str:
+    """The same of the zone of batches that are to be scored; "" where there is none."""
+    place = s.score_landing or str((_deployed_params(s).get("score") or {}).get("landing", ""))
+    return place if "://" in place or not place else str(root / place)
 
 
 def fitted_at_once(s: Settings) -> int:

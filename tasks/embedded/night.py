@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.embedded import airflow, environment, preflight
+from tasks.embedded import airflow, environment, preflight, scoring
 from tasks.embedded.answer import WAITING, told, waiting
 from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.follow import OVER, failures, follow
@@ -97,6 +97,7 @@ def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
 
 def one_night(group: Group, rest: Rest, s: Settings) -> Night:
     """Trigger the DAG, follow it to its end, and gather what it returned."""
+    scoring.rest_meanwhile(rest)
     retire_leftovers(rest, say)
     rest.call("PATCH", f"/dags/{DAG}", {"is_paused": False})
     name = str(rest.call("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}})["dag_run_id"])

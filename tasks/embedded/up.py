@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from tasks.embedded import airflow, environment, preflight
+from tasks.embedded import airflow, environment, preflight, scoring
 from tasks.embedded.answer import waiting
 from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.group import Group
@@ -37,6 +37,8 @@ def up(root: Path) -> int:
             rest = start(group, s, port, tuple(airflow.PROCESSES))
             group.start("mlflow", mlflow_command(s, mlflow_port), s.home / "logs" / "mlflow.log")
             rest.call("PATCH", f"/dags/{DAG}", {"is_paused": False})
+            if environment.score_landing(s, root):
+                scoring.begin(rest, group, f"Airflow did not read dags/score.py in time; see {s.home / 'logs'}")
             late = f"MLflow did not answer in time; see {s.home / 'logs' / 'mlflow.log'}"
             airflow.wait(lambda: preflight.listens(mlflow_port), group, late)
             say(_addresses(s, port, mlflow_port))

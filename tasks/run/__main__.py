@@ -117,6 +117,12 @@ def _rollback(body: Mapping[str, Any]) -> object:
     return answer
 
 
+def _score(body: Mapping[str, Any]) -> object:
+    from tasks.run.scored import score
+
+    return score(settings(), body["version"])
+
+
 def _resync(body: Mapping[str, Any]) -> object:
     from tasks.promote.mirror import resync
 
@@ -142,6 +148,7 @@ VERBS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "attest": _attest,
     "rollback": _rollback,
     "resync": _resync,
+    "score": _score,
 }
 
 GARBAGE_AFTER = 50_000  # objects; Python's own 700 costs a fifth of the time that imports take

@@ -25,6 +25,13 @@ for name in ("verify", "rollback", "resync"):
                 wanted.append(param)
     free = dag.schedule is None and not dag.is_paused_upon_creation
     answer[name] = [dag.dag_id, free, tasks, wanted]
+score = runpy.run_path("dags/score.py")["dag"]
+made = {{t.task_id: [sorted(t.upstream_task_ids), t.queue] for t in score.tasks}}
+assets = sorted(asset.name for _, asset in score.timetable.asset_condition.iter_assets())
+watched = [watcher.name for _, asset in score.timetable.asset_condition.iter_assets() for watcher in asset.watchers]
+promised = {{n: runpy.run_path(f"dags/{{n}}.py")["dag"] for n in ("rollback", "retrain")}}
+outlets = sorted((t.task_id, o.name) for d in promised.values() for t in d.tasks for o in getattr(t, "outlets", ()))
+answer["score"] = [made, assets, watched, sorted(score.params), score.max_active_runs, outlets]
 print("ANSWER " + json.dumps([answer, [name for name in HEAVY if name in sys.modules]]))
 """
 HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", "sklearn", "scipy", "dvc")
@@ -42,6 +49,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_what_they_are_made_of(parsed: Any) -> None:
     found, heavy = parsed
     assert heavy == []
+    found = {name: found[name] for name in ("verify", "rollback", "resync")}
     made, recorded = [[], "remake", "gpu", "gpu"], [["remake"], "attest", "default_pool", "control"]
     assert found == {
         "verify": ["verify", True, {"remake": made, "record": recorded}, ["version", "version"]],
@@ -56,3 +64,13 @@ def test_what_they_are_made_of(parsed: Any) -> None:
         ],
         "resync": ["resync", True, {"resync": [[], "resync", "default_pool", "control"]}, []],
     }
+
+
+def test_scoring_begins_when_a_batch_a_champion_or_a_night_is_new(parsed: Any) -> None:
+    made, assets, watched, params, runs, outlets = parsed[0]["score"]
+    assert made == {"score": [[], "cpu"], "retrain": [["score"], "cpu"]}
+    assert assets == ["champion", "nightly", "to_score"]
+    assert watched == ["to_score"]
+    assert params == ["version"]
+    assert runs == 1
+    assert outlets == [["close", "nightly"], ["promote", "champion"], ["rollback", "champion"]]
