@@ -13,6 +13,7 @@ everything else is found, go last.
     rewrite   the state of `nightly` without the samples
     marks     tags of versions that cannot be made again
     pages     pages, logs, MLflow
+    predictions   what versions said of them
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from tasks.erase.find import fingerprint
 from tasks.erase.marks import mark
 from tasks.erase.pages import drop_artifacts
 from tasks.erase.plan import Plan, make
+from tasks.erase.predictions import drop as drop_predictions
 from tasks.erase.rewrite import rewrite
 from tasks.erase.stores import Stores
 from tasks.errors import NoData, WrongValue
@@ -92,6 +94,7 @@ def _do(s: Settings, folder: Path, plan: Plan, samples: Sequence[str], reason: s
     drop_artifacts(s, plan.artifacts)
     with Repo() as repo:
         stores: Any = Stores(repo)
+        drop_predictions(stores.shelf, plan.predictions, samples)
         stores.drop_memo(plan.memo)
         for oids in (plan.derived, plan.raw):
             for store in ("cache", "remote"):

@@ -40,6 +40,7 @@ def told(s: Settings, plan: Plan, done: bool) -> list[str]:
         *(f"  data/1_raw/{path}" for path in sorted(set(plan.raw.values()))[:SHOWN]),
         f"{verb}: {len(plan.derived)} objects made of them, {len(plan.memo)} names in the memo, {len(plan.pages)} pages and"
         f" logs, {len(plan.artifacts)} artifacts in MLflow",
+        *([f"{verb}: their rows in {len(plan.predictions)} files of predictions"] if plan.predictions else []),
     ]
     for version in plan.versions:
         lines.append(f"{version}: not reproducible: erased data ({', '.join(plan.roles[version]) or 'in its raw data'})")

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from tasks.erase.find import PERHAPS, YES, Wanted
 from tasks.erase.history import MODELS, History, Named
 from tasks.erase.pages import Artifact, artifacts, pages
+from tasks.erase.predictions import holding as predicted
 from tasks.erase.stores import Stores
 from tasks.promote import registry
 from tasks.promote.registry import Tag
@@ -30,6 +31,7 @@ class Plan:
         artifacts: files in MLflow.
         versions: those that cannot be made again once the raw partitions are gone, with their tags.
         roles: version -> what the samples were to it, e.g. `train`.
+        predictions: files beside DVC's objects.
         landed: files in the landing zone, below it, that are the user's to delete.
         uploads: what is told of those to S3 that nobody finished, and may hold anything.
     """
@@ -41,13 +43,14 @@ class Plan:
     artifacts: list[Artifact]
     versions: dict[str, Tag]
     roles: dict[str, list[str]]
+    predictions: list[str] = field(default_factory=list)
     landed: list[str] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
 
     @property
     def found(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.raw or self.derived or self.memo or self.pages or self.artifacts)
+        return bool(self.raw or self.derived or self.memo or self.pages or self.artifacts or self.predictions)
 
 
 def make(s: Settings, clone: Path, stores: Stores, samples: Collection[str]) -> Plan:
@@ -71,7 +74,8 @@ def make(s: Settings, clone: Path, stores: Stores, samples: Collection[str]) -> 
     versions = {version: tag for version, tag in registry.versions(s.central).items() if tag.commit in holding}
     roles = {version: _roles(history, stores, tag.commit, set(raw), wanted) for version, tag in versions.items()}
     shown = pages(s, wanted, folders)
-    return Plan(raw, derived, memo, shown, artifacts(s, wanted, clean), versions, roles, _landed(stores, raw, wanted))
+    said = predicted(stores.shelf, wanted)
+    return Plan(raw, derived, memo, shown, artifacts(s, wanted, clean), versions, roles, said, _landed(stores, raw, wanted))
 
 
 def _spared(history: History, holding: set[str]) -> set[str]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from tasks.erase.find import NO, Wanted, tells
+from tasks.score.shelf import Shelf
 
 
 class Stores:
@@ -13,6 +14,7 @@ class Stores:
     def __init__(self, repo: Any) -> None:
         """Take the repository."""
         self.by_name = {"cache": repo.cache.local, "remote": repo.cloud.get_remote_odb(hash_name="md5")}
+        self.shelf = Shelf(repo)  # predictions
         remote = repo.cloud.get_remote()
         self._fs, self._memo = remote.fs, remote.fs.join(remote.path, "memo")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,8 +14,10 @@ from tasks.erase.__main__ import main, told
 from tasks.erase.find import Wanted, tells
 from tasks.erase.marks import marks
 from tasks.errors import NoData, Refused, WrongValue
+from tasks.files import read_json, write_json
 from tasks.promote import registry
 from tasks.run.git import git
+from tasks.tables import write_parquet
 from tests.erase.nights import GONE, OTHER, base, night, nights
 from tests.run.conftest import Project, project
 from tests.run.test_open import close, land, opening, show
@@ -46,6 +49,11 @@ def test_nothing_of_the_sample_is_left_and_everything_of_the_others_is(nights: P
     memo.mkdir(parents=True)
     for md5 in partitions.values():
         (memo / f"{md5}-{'0' * 32}-00000000.parquet").touch()
+    said = pa.table({"sample_id": [GONE, OTHER], "label": ["x", "y"]})
+    predictions = s.home / "remote/predictions"
+    write_parquet(predictions / "v1.1.0/to-score-00000000.parquet", said)
+    facts = {"batch": "to-score", "reasons": [[f"sample_id {GONE!r} stands in 2 rows", 2]]}
+    write_json(predictions / "facts/v1.1.0/to-score-00000000.json", facts)
     before = holding(nights)
     assert len(before) > 10
 
@@ -56,6 +64,7 @@ def test_nothing_of_the_sample_is_left_and_everything_of_the_others_is(nights: P
     assert looked.landed == ["late/events.csv", "night-1/metadata.csv"]
     lines = "\n".join(told(s, looked, False))
     assert "v1.1.0: not reproducible: erased data (split train)" in lines
+    assert "would go: their rows in 2 files of predictions" in lines
     assert "nothing was changed" in lines
     assert "2 uploads" in told(s, replace(looked, uploads=["2 uploads"]), False)
 
@@ -65,6 +74,8 @@ def test_nothing_of_the_sample_is_left_and_everything_of_the_others_is(nights: P
     erase(s, [GONE], "consent revoked", yes=True, idle=True)
     assert not half.exists()
     assert holding(nights) == []
+    assert pq.read_table(predictions / "v1.1.0").to_pylist() == [{"sample_id": OTHER, "label": "y"}]
+    assert read_json(predictions / "facts/v1.1.0/to-score-00000000.json") == {"batch": "to-score", "reasons": []}
     assert [path.name.split("-")[0] for path in memo.iterdir()] == [partitions["night-0"]]
     tip = git("log", "-1", "--format=%B", "refs/heads/nightly", cwd=Path(s.central))
     assert tip.startswith("erase: 1 sample: consent revoked\n\nWork: profile@a decoded=3\nErased: sha256:")
