@@ -1,11 +1,12 @@
 """What MLflow runs: a bundle that predicts from raw inputs, `mlflow.pyfunc.load_model("models:/fused-model@champion")`.
 
 This file is the model's code in MLflow's models-from-code form: weights are safetensors, nothing is pickled. A row of the
-input is a row of metadata.csv: `<m>_file_name` (a path that can be opened here), or `<m>` with text or bytes, or the
-columns of a tabular modality. A modality whose columns are absent or empty is missing. The column that names a sample's
-domain may be there for a model that knows several.
+input is a row of metadata.csv: `<m>_file_name` (a path that can be opened here), or `<m>` with bytes, with a text, or with the
+base64 of what is no text, as JSON has no bytes; or the columns of a tabular modality. A modality whose columns are absent or
+empty is missing. The column that names a sample's domain may be there for a model that knows several.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,20 +63,29 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no 
 def _column(table: pd.DataFrame, name: str, body: Mapping[str, Any]) -> list[bytes | None]:
     """One modality of all rows, as the bytes that ingest would have stored."""
     if body["kind"] == "tabular":
-        wanted = sorted({*body["options"]["numbers"], *body["options"]["categories"]})
+        parts = ("numbers", "categories", "times", "tracks")  # an older model's options have no times and tracks
+        wanted = sorted({column for part in parts for column in body["options"].get(part, ())})
         cells = table.reindex(columns=wanted).astype(object)
         return [_cells(dict(zip(wanted, row, strict=True))) for row in cells.itertuples(index=False, name=None)]
     paths = table.get(f"{name}_file_name", pd.Series(None, table.index, dtype=object))
     inline = table.get(name, pd.Series(None, table.index, dtype=object))
-    return [_bytes(value, path) for value, path in zip(inline, paths, strict=True)]
+    text = body["kind"] == "text"
+    return [_bytes(name, value, path, text) for value, path in zip(inline, paths, strict=True)]
 
 
-def _bytes(value: Any, path: Any) -> bytes | None:
+def _bytes(name: str, value: Any, path: Any, text: bool) -> bytes | None:
     if isinstance(value, bytes | bytearray):
         return bytes(value)
     if isinstance(value, str) and value.strip():
-        return value.encode()
+        return value.encode() if text else _decoded(name, value)
     return Path(path).read_bytes() if isinstance(path, str) and path else None
+
+
+def _decoded(name: str, value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError as error:
+        raise ValueError(f"{name} holds {value[:20]!r}…, no base64; a file's path goes into {name}_file_name") from error
 
 
 def _cells(row: Mapping[str, Any]) -> bytes | None:
