@@ -85,7 +85,8 @@ def _decoded(name: str, value: str) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except ValueError as error:
-        raise ValueError(f"{name} holds {value[:20]!r}…, no base64; a file's path goes into {name}_file_name") from error
+        told = f"{name} holds {value[:20]!r}…, no base64; a file's path goes into {name}_file_name"
+        raise mlflow.MlflowException.invalid_parameter_value(told) from error  # the one kind whose words its server passes on
 
 
 def _cells(row: Mapping[str, Any]) -> bytes | None:

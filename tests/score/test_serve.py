@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,10 +34,9 @@ def served(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """The address of a server of the model that promotion would have registered."""
     folder = tmp_path_factory.mktemp("served")
     work = folder / "work"  # as a workspace of the version's commit
-    (work / "data/5_models").mkdir(parents=True)
-    (work / "data/5_models/bundle").symlink_to(bundle.folder)
-    for name in ("tasks", "requirements.lock"):
-        (work / name).symlink_to(ROOT / name)
+    shutil.copytree(bundle.folder, work / "data/5_models/bundle")
+    shutil.copytree(ROOT / "tasks", work / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.lock", work)
     plain = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", SAVE, str(work), str(folder / "model")], cwd=folder, env=plain, check=True)
     with socket.socket() as free:
