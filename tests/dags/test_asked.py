@@ -27,12 +27,14 @@ for name in ("verify", "rollback", "resync"):
     answer[name] = [dag.dag_id, free, tasks, wanted]
 score = runpy.run_path("dags/score.py")["dag"]
 made = {{t.task_id: [sorted(t.upstream_task_ids), t.queue] for t in score.tasks}}
-assets = sorted(asset.name for _, asset in score.timetable.asset_condition.iter_assets())
-watched = [watcher.name for _, asset in score.timetable.asset_condition.iter_assets() for watcher in asset.watchers]
+begins = score.timetable.asset_condition.objects
+assets = sorted(asset.name for asset in begins)
+watched = [watcher.name for asset in begins for watcher in asset.watchers]
+heavy = [name for name in HEAVY if name in sys.modules]
 promised = {{n: runpy.run_path(f"dags/{{n}}.py")["dag"] for n in ("rollback", "retrain")}}
 outlets = sorted((t.task_id, o.name) for d in promised.values() for t in d.tasks for o in getattr(t, "outlets", ()))
 answer["score"] = [made, assets, watched, sorted(score.params), score.max_active_runs, outlets]
-print("ANSWER " + json.dumps([answer, [name for name in HEAVY if name in sys.modules]]))
+print("ANSWER " + json.dumps([answer, heavy]))
 """
 HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", "sklearn", "scipy", "dvc")
 
@@ -40,7 +42,7 @@ HEAVY = ("torch", "pandas", "numpy", "pyarrow", "mlflow", "great_expectations", 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     home = str(tmp_path_factory.mktemp("home"))
-    environment = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    environment = {**os.environ, "AIRFLOW_HOME": home, "NIGHTLOOM_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     command = [sys.executable, "-c", PARSE.format(heavy=HEAVY)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.split("ANSWER ")[1])
