@@ -275,9 +275,7 @@ def test_a_version_is_verified_bit_for_bit_and_the_registry_says_so(clone: Clone
         assert line in entry.splitlines()
 
 
-def test_the_champion_predicts_what_has_landed_for_it_and_labels_that_come_later_score_it(
-    clone: Clone, up: Rest, rejected: str
-) -> None:
+def test_the_champion_predicts_what_has_landed_for_it_and_labels_that_come_later_score_it(clone: Clone, up: Rest) -> None:
     predictions = clone.home / "remote/predictions"
     live = predictions / "live/v1.0.0.json"
     until(live.is_file, lambda: "the night that brought the labels did not lead to a live score")

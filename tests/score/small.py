@@ -48,8 +48,8 @@ WORDS = ("a tame one", "seen at dusk", "none of these", "it ran away")
 Raw = dict[str, bytes | None]
 
 
-def params() -> Params:
-    return check({"modalities": MODALITIES, "targets": TARGETS})
+def params(of: Sequence[str] = tuple(MODALITIES)) -> Params:
+    return check({"modalities": {name: MODALITIES[name] for name in of}, "targets": TARGETS})
 
 
 def photo(rng: np.random.Generator, lighter: int = 0) -> bytes:
@@ -68,22 +68,22 @@ def raw(rng: np.random.Generator) -> Raw:
     return {"meter": meter(rng), "photo": photo(rng), "person": row.encode(), "note": str(rng.choice(WORDS)).encode()}
 
 
-def bundle(folder: Path, fusion: str = "concat") -> Bundle:
-    """Write a bundle into a folder."""
+def bundle(folder: Path, of: Sequence[str] = tuple(MODALITIES)) -> Bundle:
+    """Write a bundle of some modalities into a folder."""
     drawn = [raw(np.random.default_rng(number)) for number in range(12)]
     torch.manual_seed(0)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(folder.parent):
-        for name, modality in params().modalities.items():
+        for name, modality in params(of).modalities.items():
             module, options = network_module(modality.kind), modality.options
             arrays = [kind_module(modality.kind).decode(sample[name] or b"", options) for sample in drawn]
             facts = module.fit_facts(arrays, options)
             network = module.Encoder(options, facts, WIDTH, 0.0)
             save_encoder(ENCODERS / name, EncoderCard(modality.kind, asdict(options), facts, WIDTH, {}, 0, []), network)
         Path("candidate").mkdir(exist_ok=True)
-        fused = head(fusion)
+        fused = head("concat", of)
         fused.save(Path("candidate"))
-        assemble(Path("candidate"), asdict(fused.card), params(), folder)
+        assemble(Path("candidate"), asdict(fused.card), params(of), folder)
     return Bundle.load(folder)
 
 
