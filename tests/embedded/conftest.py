@@ -34,7 +34,7 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
     git("add", "--all", cwd=root)
     git("commit", "--quiet", "--message=start", cwd=root)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("CENTRAL", "REMOTE", "CACHE", "MLFLOW", "LANDING", "PORT", "MLFLOW_PORT"):
+        for name in ("CENTRAL", "REMOTE", "CACHE", "MLFLOW", "LANDING", "SCORE_LANDING", "PORT", "MLFLOW_PORT"):
             patch.delenv(f"NIGHTLOOM_{name}", raising=False)
         patch.setenv("NIGHTLOOM_HOME", str(root / ".nightloom"))
         patch.chdir(root)

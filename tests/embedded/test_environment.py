@@ -43,6 +43,18 @@ def test_the_landing_zone_is_the_deployed_one_or_the_environment_s(
     assert environment.landing(settings(), checkout) == str(checkout / "mine")
 
 
+def test_batches_to_be_predicted_have_a_zone_where_one_is_named(
+    checkout: Path, s: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(checkout, s)
+    assert environment.environment(s, checkout, 8123)["NIGHTLOOM_SCORE_LANDING"] == ""
+    commit(checkout, "params.yaml", PARAMS + "score: {landing: data/to_score}\n")
+    deploy(checkout, s)
+    assert environment.environment(s, checkout, 8123)["NIGHTLOOM_SCORE_LANDING"] == str(checkout / "data/to_score")
+    monkeypatch.setenv("NIGHTLOOM_SCORE_LANDING", "s3://bucket/to_score")
+    assert environment.score_landing(settings(), checkout) == "s3://bucket/to_score"
+
+
 def test_models_are_fitted_one_at_a_time_on_a_gpu_only(checkout: Path, s: Settings) -> None:
     deploy(checkout, s)
     assert environment.fitted_at_once(s) == environment.AT_ONCE
