@@ -130,7 +130,7 @@ class _Workspace:
         about = {"targets": described(bundle.targets), "version": self.version}
         asked = contract(read_json(BUNDLE / "bundle.json")["modalities"], self.params.ingest)
         model = Model(self.version, bundle, asked, compared, self.params.score.drift, about)
-        return _Ready(model, promised, self.params, self.folder / ".git")
+        return _Ready(model, promised, self.params, self.folder / ".git")  # a place that neither git nor DVC looks at
 
     def landed(self) -> list[Batch]:
         """What has landed to train on by now, its tables of samples and events in the workspace."""
