@@ -1,12 +1,17 @@
 """A run's page for people: one self-contained HTML file, the verdict first.
 
     write    the page of any outcome; what a run did not get to is left out
+    page     the same, as text
     facts    what the page shows, from what the stages wrote
     page.html, style.css    how it looks: light and dark, on screen and on paper
+    sort.js                 sorts tables
 
-Nothing is loaded from elsewhere, and every value is escaped: names and reasons come from files that people land.
+Nothing is loaded from elsewhere, and every value is escaped: names and reasons come from files that people land. Should one
+ever not be, the policy that the page states itself lets a browser run no script but ours.
 """
 
+import base64
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +26,24 @@ from tasks.report import facts
 
 PAGE = "index.html"
 HERE = Path(__file__).parent
+STYLE = Markup((HERE / "style.css").read_text())  # noqa: S704  our own file
+SCRIPT = (HERE / "sort.js").read_text()
 
 
-def write(
+def policy(script: str) -> str:
+    """A Content-Security-Policy by which a page loads nothing, sends nothing and runs no script but this one."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    only = f"script-src 'sha256-{digest}'; form-action 'none'; base-uri 'none'"
+    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; {only}"
+
+
+def write(to: Path, **told: Any) -> Path:
+    """Write the page of a run into a folder; `told` is what `page` takes. Returns its path."""
+    write_bytes(to / PAGE, page(to, **told).encode())
+    return to / PAGE
+
+
+def page(
     to: Path,
     *,
     outcome: str,
@@ -39,11 +59,11 @@ def write(
     measured: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
-) -> Path:
-    """Write the page of a run.
+) -> str:
+    """Make the page of a run.
 
     Args:
-        to: the page's folder.
+        to: the folder that it is made for.
         outcome: how the run ended, in a word or two: judged, batch rejected, failed.
         run: the run's id.
         commit: the commit that holds it.
@@ -59,13 +79,15 @@ def write(
         links: name -> where it leads: a path on this machine, or an address.
 
     Returns:
-        The page's path.
+        Its HTML.
     """
-    page = (
-        _environment()
+    return (
+        environment(HERE)
         .get_template("page.html")
         .render(
-            style=Markup((HERE / "style.css").read_text()),  # noqa: S704  our own file
+            style=STYLE,
+            script=Markup(SCRIPT),  # noqa: S704  our own file
+            policy=Markup(policy(SCRIPT)),  # noqa: S704  our own text
             head=facts.head(outcome, verdict, validation),
             run=run,
             commit=commit,
@@ -83,13 +105,12 @@ def write(
             links={name: href for name, place in (links or {}).items() if (href := _href(str(place), to))},
         )
     )
-    write_bytes(to / PAGE, page.encode())
-    return to / PAGE
 
 
-def _environment() -> Environment:
+def environment(folder: Path) -> Environment:
+    """Templates of a folder, in which every value is escaped, and one that is not there is an error."""
     return Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
 
 

@@ -10,6 +10,13 @@ from typing import Any
 SHOWN = 200  # rows of quarantine on the page; the file has all
 SLICES = 12  # parts of the test set on the page
 ALONE = "alone-"
+SHOWS = {  # what the pictures of `evaluate` show, for those who do not see them
+    "scores": "the score of every candidate with its interval, best on top",
+    "shares": "what each modality adds to the score, from none of them to all of them",
+    "confusion": "confusion matrix of the selected model on the test set: true classes against predicted ones",
+    "labels": "F1 of each label on the test set",
+    "predicted": "predicted against true values of the test set",
+}
 MARKS = {"pass": "✓", "fail": "✗", "not applicable": "·"}
 
 
@@ -140,9 +147,11 @@ def place(value: float | None, low: float, high: float) -> float | None:
 
 def rows(verdict: Mapping[str, Any] | None, measured: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The gate's rows, the deciding one marked, then what was measured on the machine."""
-    from tasks.measure import rows as measured_rows
+    found = list(verdict["rows"] if verdict else ())
+    if measured:
+        from tasks.measure import rows as measured_rows  # it reads raw data, and so imports much
 
-    found = [*(verdict["rows"] if verdict else ()), *(measured_rows(measured) if measured else ())]
+        found += measured_rows(measured)
     decided_by = verdict["decided_by"] if verdict else None
     return [{**row, "mark": MARKS.get(row["verdict"], ""), "decides": row["name"] == decided_by} for row in found]
 
@@ -185,8 +194,11 @@ def expectations(validation: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def picture(path: Path) -> dict[str, str]:
-    """A PNG as part of the page."""
+    """A PNG as part of the page: its name, what it shows in words, its content."""
+    target, _, drawn = path.stem.rpartition("-")  # <target>-confusion.png of a target that decides nothing
+    shows = SHOWS.get(drawn, path.stem.replace("_", " "))
     return {
+        "shows": f"{target}: {shows}" if target and drawn in SHOWS else shows,
         "name": path.stem.replace("_", " "),
         "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
     }
