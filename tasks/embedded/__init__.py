@@ -19,6 +19,7 @@ variable                default      what
 NIGHTLOOM_HOME          .nightloom   where everything below is kept; see also tasks/run/settings.py
 NIGHTLOOM_PORT          8080         Airflow's port, on 127.0.0.1
 NIGHTLOOM_MLFLOW_PORT   5000         MLflow's port, on 127.0.0.1; only `up` starts it
+NIGHTLOOM_VIEWERS       nobody       more logins, by spaces or commas: they may look, but neither trigger nor approve
 
 below NIGHTLOOM_HOME    what                                             when it is deleted
 central.git/            runs, `nightly`, the registry                    everything is lost: keep it

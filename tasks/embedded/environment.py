@@ -1,8 +1,9 @@
-"""What Airflow's processes see: settings, and secrets that are made once."""
+"""What Airflow's processes see: settings, who may log in, and secrets that are made once."""
 
 import base64
 import json
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import yaml
 
+from tasks.embedded.preflight import named_port
 from tasks.embedded.sample import landing_of
+from tasks.errors import WrongValue
 from tasks.files import write_bytes
 from tasks.run.settings import Settings
 
@@ -41,6 +44,7 @@ def environment(s: Settings, root: Path, port: int) -> dict[str, str]:
         "NIGHTLOOM_HOME": str(s.home),
         "NIGHTLOOM_LANDING": landing(s, root),
         "NIGHTLOOM_SCORE_LANDING": score_landing(s, root),
+        "NIGHTLOOM_MLFLOW_URL": s.mlflow_url or f"http://127.0.0.1:{named_port('NIGHTLOOM_MLFLOW_PORT')}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nine processes, for evaluations that are asked for in its UI
         "DO_NOT_TRACK": "true",
@@ -74,6 +78,7 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
     own = secret_values(home)
     return {
         "CORE__DAGS_FOLDER": str(s.home / "deployed" / "dags"),
+        "CORE__PLUGINS_FOLDER": str(s.home / "deployed" / "tasks" / "ui" / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "tasks.embedded.executor.LocalExecutor",
         # A worker process learns of its task's end up to 5 s late, while the next task waits for a free one: so there are more
@@ -83,7 +88,7 @@ def _options(s: Settings, home: Path, port: int) -> dict[str, str]:
         "CORE__FERNET_KEY": own["fernet"],
         "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join([f"{USER}:admin", *(f"{name}:viewer" for name in viewers())]),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "API__HOST": "127.0.0.1",
         "API__PORT": str(port),
@@ -117,12 +122,26 @@ def secret_values(home: Path) -> dict[str, str]:
     return found
 
 
-def password(home: Path) -> str:
-    """The generated login of the UI and the API, made once."""
+def viewers() -> list[str]:
+    """Who may look, but neither trigger nor approve: the names of NIGHTLOOM_VIEWERS.
+
+    Raises:
+        WrongValue: one is no name.
+    """
+    names = re.split(r"[\s,]+", os.environ.get("NIGHTLOOM_VIEWERS", "").strip(" ,\n"))
+    if wrong := [name for name in names if name == USER or not re.fullmatch(r"[\w.@-]*", name)]:
+        raise WrongValue(f"NIGHTLOOM_VIEWERS must be names such as `ada, bob`, none of them {USER}; got {', '.join(wrong)}")
+    return [name for name in names if name]
+
+
+def password(home: Path, user: str = USER) -> str:
+    """A user's generated login of the UI and the API, made once."""
     path = home / "passwords.json"
-    if not path.is_file():
-        _write_private(path, {USER: secrets.token_urlsafe(16)})
-    return str(json.loads(path.read_text())[USER])
+    made: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+    if user not in made:
+        made[user] = secrets.token_urlsafe(16)
+        _write_private(path, made)
+    return made[user]
 
 
 def _write_private(path: Path, content: dict[str, str]) -> None:

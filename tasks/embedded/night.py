@@ -83,6 +83,8 @@ def start(group: Group, s: Settings, port: int, names: tuple[str, ...]) -> Rest:
     since = datetime.now(UTC).isoformat()
     say(f"starting Airflow on http://127.0.0.1:{port} (logs: {s.home / 'logs'})")
     rest = Rest(f"http://127.0.0.1:{port}", environment.USER, environment.password(s.home / "airflow"))
+    for name in environment.viewers():
+        environment.password(s.home / "airflow", name)  # before Airflow makes one and prints it
     if s.mlflow.startswith("sqlite:"):
         group.start("mlflow-tables", [sys.executable, "-m", "tasks.promote.tracking"], s.home / "logs" / "mlflow-tables.log")
     airflow.migrate(group, s)

@@ -64,11 +64,12 @@ def _addresses(s: Settings, port: int, mlflow_port: int) -> str:
         ("Airflow", f"http://127.0.0.1:{port}/dags/{DAG}"),
         ("  user", environment.USER),
         ("  password", environment.password(s.home / "airflow")),
+        *((f"  {name}", f"may look: {environment.password(s.home / 'airflow', name)}") for name in environment.viewers()),
         ("MLflow", f"http://127.0.0.1:{mlflow_port}"),
         ("reports", str(s.reports)),
         ("logs", str(s.home / "logs")),
     ]
-    return "\n".join(["", *(f"{name:<12}{what}" for name, what in rows), "", "Ctrl-C stops everything."])
+    return "\n".join(["", *(f"{name:<11} {what}" for name, what in rows), "", "Ctrl-C stops everything."])
 
 
 def stay(root: Path, s: Settings, rest: Rest, group: Group) -> None:

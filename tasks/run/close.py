@@ -38,9 +38,9 @@ def close(
     Returns:
         `outcome`: judged, batch rejected or failed; overtaken, when another run closed or was promoted meanwhile and this
         one has to be judged again; nothing new, when that run closed the very same. `commit`: the closed commit;
-        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page for people; `problems`: what to read;
-        `verify`: whether the candidate is to be made again before it is promoted; `shadow`: whether a shadow run is due;
-        `drifted`: how new batches differ from the reference, when they do.
+        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page for people; `mlflow`: its run there;
+        `problems`: what to read; `verify`: whether the candidate is to be made again before it is promoted; `shadow`: whether a
+        shadow run is due; `drifted`: how new batches differ from the reference, when they do.
 
     Raises:
         Refused: the merged dvc.lock leaves DVC something to do.

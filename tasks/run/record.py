@@ -38,7 +38,8 @@ def record(
         problems: what people must read.
 
     Returns:
-        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page's path; `problems`: all of them.
+        `verdict`, `scores`: as the stages wrote them, or None; `report`: the page's path; `mlflow`: the id of its MLflow run,
+        or None; `problems`: all of them.
     """
     from tasks import report
     from tasks.promote.runs import log_run
@@ -60,11 +61,13 @@ def record(
         problems=problems,
         links={"Data Docs": tasks["admit"]["docs"]} if tasks["admit"] else {},
     )
+    logged = None
     try:
-        log_run(s, run, commit, outcome, found["verdict"], found["scores"], _curves(folder), folder, page)
+        logged = log_run(s, run, commit, outcome, found["verdict"], found["scores"], _curves(folder), folder, page)
     except Exception as error:  # a mirror that is away must not stop a promotion
         problems = [*problems, f"MLflow does not show this run: {type(error).__name__}: {error}"]
-    return {"verdict": found["verdict"], "scores": found["scores"], "report": str(page), "problems": problems}
+    told = {"verdict": found["verdict"], "scores": found["scores"], "report": str(page), "problems": problems}
+    return {**told, "mlflow": logged}
 
 
 _PAGES = {

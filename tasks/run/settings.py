@@ -8,6 +8,7 @@ NIGHTLOOM_GIT_PASSWORD none                         its password
 NIGHTLOOM_REMOTE       <home>/remote                DVC's remote: a folder or s3://bucket/prefix
 NIGHTLOOM_CACHE        <home>/cache                 DVC's cache of this machine
 NIGHTLOOM_MLFLOW       sqlite:///<home>/mlflow/…    MLflow's tracking URI
+NIGHTLOOM_MLFLOW_URL   NIGHTLOOM_MLFLOW if http     where people see MLflow: what links in Airflow's UI lead to
 NIGHTLOOM_LANDING      ingest.landing of params     where batches land; a relative path is below the checkout
 NIGHTLOOM_SCORE_LANDING score.landing of params     where batches to be scored land; as NIGHTLOOM_LANDING
 NIGHTLOOM_REVISIONS    *                            branches and tags whose history may be run: globs, by spaces or commas
@@ -53,6 +54,7 @@ class Settings:
     score_landing: str | None = None
     revisions: tuple[str, ...] = ("*",)
     s3_endpoint: str | None = None
+    mlflow_url: str = ""  # empty: MLflow has no address for people
 
     @property
     def reports(self) -> Path:
@@ -67,16 +69,18 @@ def settings() -> Settings:
         WrongValue: a login stands in NIGHTLOOM_CENTRAL.
     """
     home = Path(os.environ.get("NIGHTLOOM_HOME", ".nightloom")).absolute()
+    mlflow = os.environ.get("NIGHTLOOM_MLFLOW", f"sqlite:///{home}/mlflow/mlflow.db")
     return Settings(
         home=home,
         central=_central(home),
         remote=_place(os.environ.get("NIGHTLOOM_REMOTE", str(home / "remote"))),
         cache=Path(os.environ.get("NIGHTLOOM_CACHE", home / "cache")).absolute(),
-        mlflow=os.environ.get("NIGHTLOOM_MLFLOW", f"sqlite:///{home}/mlflow/mlflow.db"),
+        mlflow=mlflow,
         landing=os.environ.get("NIGHTLOOM_LANDING"),
         score_landing=os.environ.get("NIGHTLOOM_SCORE_LANDING"),
         revisions=tuple(re.split(r"[\s,]+", os.environ.get("NIGHTLOOM_REVISIONS", "*").strip(" ,\n"))),
         s3_endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
+        mlflow_url=os.environ.get("NIGHTLOOM_MLFLOW_URL", mlflow if mlflow.startswith("http") else "").rstrip("/"),
     )
 
 

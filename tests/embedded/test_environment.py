@@ -7,6 +7,7 @@ import pytest
 
 from tasks.embedded import environment
 from tasks.embedded.deploy import deploy
+from tasks.errors import WrongValue
 from tasks.run.settings import Settings, settings
 from tests.embedded.conftest import PARAMS, commit
 
@@ -74,3 +75,33 @@ def test_secrets_are_made_once_and_are_their_owners_alone(tmp_path: Path) -> Non
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
     other = environment.secret_values(tmp_path / "other")
     assert not set(other.values()) & set(first[0].values())
+
+
+def test_viewers_may_look_and_have_logins_of_their_own(checkout: Path, s: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(checkout, s)
+    assert environment.environment(s, checkout, 8123)["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "nightloom:admin"
+    monkeypatch.setenv("NIGHTLOOM_VIEWERS", " ada, bob@ward.org")
+    users = environment.environment(s, checkout, 8123)["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    assert users == "nightloom:admin,ada:viewer,bob@ward.org:viewer"
+    home = s.home / "airflow"
+    passwords = {user: environment.password(home, user) for user in (environment.USER, "ada", "bob@ward.org")}
+    assert len(set(passwords.values())) == 3
+    assert environment.password(home) == passwords[environment.USER]
+    assert stat.S_IMODE((home / "passwords.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["nightloom", "ada:admin", "ada bob:op", "a;b"])
+def test_who_is_no_viewer_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("NIGHTLOOM_VIEWERS", name)
+    with pytest.raises(WrongValue, match=r"NIGHTLOOM_VIEWERS must be names such as `ada, bob`, none of them nightloom; got "):
+        environment.viewers()
+
+
+def test_the_address_of_mlflow_for_people_is_that_of_its_port_or_of_its_server(
+    checkout: Path, s: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(checkout, s)
+    monkeypatch.setenv("NIGHTLOOM_MLFLOW_PORT", "5123")
+    assert environment.environment(s, checkout, 8123)["NIGHTLOOM_MLFLOW_URL"] == "http://127.0.0.1:5123"
+    monkeypatch.setenv("NIGHTLOOM_MLFLOW", "https://mlflow.ward.org/")
+    assert environment.environment(settings(), checkout, 8123)["NIGHTLOOM_MLFLOW_URL"] == "https://mlflow.ward.org"
