@@ -20,6 +20,7 @@ PROCESSES = (
     "promote",
     "ranks",
     "recipes/test_digits.py",
+    "report/test_page.py",
     "reproduce",
     "run",
     "score/test_export.py",
@@ -30,6 +31,7 @@ PROCESSES = (
     "test_precision.py",
     "test_stages.py",
     "test_zero_shot.py",
+    "ui",
 )
 
 

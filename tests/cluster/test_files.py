@@ -37,7 +37,8 @@ def test_the_parser_would_find_a_mistake(change: dict[str, Any]) -> None:
 # What the values of the official chart, release 1.22.0, know of what we set (its values.schema.json, read in 2026).
 CHART = {
     "": "airflowVersion executor uid gid airflowHome images postgresql redis statsd data fernetKeySecretName env config workers"
-    " apiSecretKeySecretName jwtSecretName migrateDatabaseJob createUserJob triggerer",
+    " apiSecretKeySecretName jwtSecretName migrateDatabaseJob createUserJob triggerer apiServer",
+    "apiServer": "env",
     "data": "metadataSecretName brokerUrlSecretName resultBackendSecretName",
     "images.airflow": "repository tag pullPolicy",
     "migrateDatabaseJob": "args env",
@@ -119,6 +120,7 @@ def test_workers_that_run_stages_have_no_more_than_they_need() -> None:
         assert RAW["services"][name]["environment"]["NIGHTLOOM_GIT_PASSWORD"].startswith("${NIGHTLOOM_READER_PASSWORD:?")
     writers = {name for name, s in SERVICES.items() if (s.get("environment") or {}).get("NIGHTLOOM_GIT_USER") == "writer"}
     assert writers == {"start", "worker-control"}
+    assert SERVICES["api-server"]["environment"]["NIGHTLOOM_GIT_USER"] == "reader"  # people see the registry there
     assert FILLED["networks"]["inside"] == {"internal": True}
     devices = SERVICES["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
