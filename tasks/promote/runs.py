@@ -12,6 +12,7 @@ import yaml
 
 from tasks.paths import REPORTS
 from tasks.promote.tracking import connect, find_or_create_run
+from tasks.report.card import CARD
 from tasks.run.git import git
 from tasks.run.settings import Settings
 
@@ -43,7 +44,7 @@ def log_run(
         scores: content of scores.json, if it came to them.
         curves: name -> one entry per epoch, a number or a mapping of numbers.
         work: a checkout of the run; what lies in its data/6_reports becomes artifacts.
-        report: the page for people.
+        report: the page for people, beside which its model card may lie.
 
     Returns:
         The MLflow run's id.
@@ -60,8 +61,9 @@ def log_run(
     for path in sorted((work / REPORTS).rglob("*")):
         if path.is_file() and path.suffix != ".parquet":  # nothing about single samples leaves DVC
             client.log_artifact(run_id, str(path), str(path.relative_to(work / REPORTS.parent).parent))
-    if report is not None:
-        client.log_artifact(run_id, str(report), "report")
+    shown = (report, report.with_name(CARD)) if report is not None else ()
+    for path in filter(Path.is_file, shown):
+        client.log_artifact(run_id, str(path), "report")
     client.set_terminated(run_id, "FAILED" if outcome in FAILED else "FINISHED", end_time=at_ms)
     for key, value in {**said, "commit": commit, "outcome": outcome, LOGGED: ended}.items():  # last: a killed try is done again
         client.set_tag(run_id, key, value)

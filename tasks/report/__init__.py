@@ -3,6 +3,7 @@
     write    the page of any outcome; what a run did not get to is left out
     page     the same, as text
     facts    what the page shows, from what the stages wrote
+    card     the model card, beside the page
     page.html, style.css    how it looks: light and dark, on screen and on paper
     sort.js                 sorts tables
 

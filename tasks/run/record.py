@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.files import read_json
+from tasks.files import read_json, write_bytes
 from tasks.paths import CANDIDATES, ENCODERS, MANIFEST, REPORTS
 from tasks.run import lock
 from tasks.run.admit import page_folder
@@ -43,6 +43,7 @@ def record(
     """
     from tasks import report
     from tasks.promote.runs import log_run
+    from tasks.report.card import CARD
 
     found = {name: _read(folder / path) for name, path in _PAGES.items()}
     page = report.write(
@@ -61,6 +62,7 @@ def record(
         problems=problems,
         links={"Data Docs": tasks["admit"]["docs"]} if tasks["admit"] else {},
     )
+    _card(page.with_name(CARD), run, commit, found if outcome == "judged" else {})
     logged = None
     try:
         logged = log_run(s, run, commit, outcome, found["verdict"], found["scores"], _curves(folder), folder, page)
@@ -68,6 +70,17 @@ def record(
         problems = [*problems, f"MLflow does not show this run: {type(error).__name__}: {error}"]
     told = {"verdict": found["verdict"], "scores": found["scores"], "report": str(page), "problems": problems}
     return {**told, "mlflow": logged}
+
+
+def _card(to: Path, run: str, commit: str, found: Mapping[str, Any]) -> None:
+    """Write the model card of a judged run; another one has none, though a try before it may have had."""
+    from tasks.report.card import card
+
+    if all(found.get(name) for name in ("verdict", "scores", "manifest")):
+        facts = {name: found[name] for name in ("verdict", "scores", "manifest")}
+        write_bytes(to, card(run=run, commit=commit, **facts).encode())
+    else:
+        to.unlink(missing_ok=True)
 
 
 _PAGES = {
