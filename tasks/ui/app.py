@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException as Refused
 
 from tasks import report
 from tasks.errors import TasksError
+from tasks.report.card import CARD
 from tasks.run.redact import redacted
 from tasks.run.settings import settings
 from tasks.ui import runs
@@ -58,13 +59,13 @@ def run_page(dag_id: str, run_id: str) -> Response:
     if dag_id != runs.DAG:
         return html(told("No report", f"Runs of {dag_id} write none; what its tasks returned is under XCom."))
     closed = runs.returned(run_id, "close")
-    if found := runs.page(settings(), run_id, closed):
+    if found := runs.written(settings(), run_id, closed):
         return html(found, REPORT)
     if closed:
         return html(_rows(run_id, closed), REPORT)
     if state in OVER:
-        return html(told("No report", _nothing(run_id) or "The run ended before `close` could write one."))
-    waiting = told("No verdict yet", f"The run is {state}; the report is here once `close` has ended.")
+        return html(told("No report", _nothing(run_id) or "The run ended before the task close could write one."))
+    waiting = told("No verdict yet", f"The run is {state}; the report is here once the task close has ended.")
     return html(waiting, headers={"Refresh": str(AGAIN_S)})
 
 
@@ -85,6 +86,16 @@ def _rows(run: str, closed: dict[str, Any]) -> str:
         scores=closed["scores"],
         problems=[*closed["problems"], lost],
     )
+
+
+@app.get("/runs/{dag_id}/{run_id}/card.md", dependencies=[of_this_dag])
+def run_card(dag_id: str, run_id: str) -> Response:
+    """A run's model card, as text."""
+    there = dag_id == runs.DAG and runs.state(dag_id, run_id)
+    found = runs.written(settings(), run_id, runs.returned(run_id, "close"), CARD) if there else None
+    if found is None:
+        raise HTTPException(404, f"run {run_id} has no model card: it was not judged, or its card is on another machine")
+    return html(found, headers={"Content-Type": runs.TYPES[".md"]})
 
 
 @app.get("/runs/{dag_id}/{run_id}/{path:path}", dependencies=[of_this_dag])

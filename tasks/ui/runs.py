@@ -1,4 +1,4 @@
-"""One run: what Airflow knows of it, and its page, which lies on this machine or among MLflow's artifacts."""
+"""One run: what Airflow knows of it, its page and its card, which lie on this machine or among MLflow's artifacts."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,13 @@ from tasks.run.admit import page_folder
 from tasks.run.settings import Settings, settings
 
 DAG = "retrain"  # the DAG whose runs leave a page
-TYPES = {".html": "text/html", ".css": "text/css", ".png": "image/png", ".svg": "image/svg+xml"}  # what a page is made of
+TYPES = {  # what a page is made of
+    ".html": "text/html; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+    ".css": "text/css",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
 TIMEOUT_S = 10
 
 
@@ -39,19 +45,20 @@ def returned(run: str, task: str) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def page(s: Settings, run: str, closed: Mapping[str, Any] | None) -> bytes | None:
-    """A run's page, as `close` wrote it.
+def written(s: Settings, run: str, closed: Mapping[str, Any] | None, name: str = PAGE) -> bytes | None:
+    """What `close` wrote of a run: its page, or its card.
 
     Args:
         s: where reports and MLflow are.
         run: the run's id.
         closed: what `close` returned, or None.
+        name: of the file.
 
     Returns:
-        Its HTML; None when it is neither on this machine nor to be had from MLflow.
+        Its content; None when it is neither on this machine nor to be had from MLflow.
     """
-    path = file(s, run, PAGE)
-    return path.read_bytes() if path else _artifact(s, closed)
+    path = file(s, run, name)
+    return path.read_bytes() if path else _artifact(s, closed, name)
 
 
 def file(s: Settings, run: str, path: str) -> Path | None:
@@ -65,12 +72,12 @@ def file(s: Settings, run: str, path: str) -> Path | None:
     return found if shown else None
 
 
-def _artifact(s: Settings, closed: Mapping[str, Any] | None) -> bytes | None:
-    """The page out of MLflow: in a cluster it was written on another machine."""
+def _artifact(s: Settings, closed: Mapping[str, Any] | None, name: str) -> bytes | None:
+    """The file out of MLflow: in a cluster it was written on another machine."""
     run = (closed or {}).get("mlflow")
     if not run or not s.mlflow.startswith(("http://", "https://")):
         return None
-    wanted = {"run_uuid": run, "path": f"report/{PAGE}"}
+    wanted = {"run_uuid": run, "path": f"report/{name}"}
     try:
         answer = requests.get(f"{s.mlflow.rstrip('/')}/get-artifact", params=wanted, timeout=TIMEOUT_S)
     except requests.RequestException:

@@ -4,8 +4,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import requests
 from mlflow import MlflowClient
 
 from tasks.embedded.rest import Rest, Unreachable
@@ -137,6 +139,46 @@ def test_mlflow_shows_what_was_promoted(stack: Stack, together: Night) -> None:
     assert "MLflow does not show" not in logs(together.workers)
     client = MlflowClient(f"http://127.0.0.1:{stack.port('mlflow')}")
     assert client.get_model_version_by_alias("fused-model", "champion").tags["version"] == "v1.0.0"
+
+
+class Somebody:
+    """A user of the cluster's Airflow."""
+
+    def __init__(self, url: str, name: str, password: str) -> None:
+        login = {"username": name, "password": password}
+        told = requests.post(f"{url}/auth/token", json=login, timeout=60).json()
+        self.url = url
+        self.headers = {"Authorization": f"Bearer {told['access_token']}"}
+
+    def sends(self, method: str, path: str, body: Any = None) -> requests.Response:
+        return requests.request(method, self.url + path, json=body, headers=self.headers, timeout=60)
+
+    def adds(self, name: str, role: str) -> "Somebody":
+        """A user with this role, made by this one."""
+        password = f"password-of-{name}"
+        person = {"username": name, "password": password, "email": f"{name}@ward.org", "first_name": name, "last_name": "x"}
+        assert self.sends("POST", "/auth/fab/v1/users", {**person, "roles": [{"name": role}]}).ok
+        return Somebody(self.url, name, password)
+
+
+def test_report_and_registry_open_in_airflow_for_whoever_may_read_the_dag(stack: Stack, rest: Rest, together: Night) -> None:
+    run = rest.call("GET", f"/dags/{DAG}/dagRuns", run_type="manual")["dag_runs"][0]["dag_run_id"]
+    report, registry = f"/nightloom/runs/{DAG}/{quote(run)}/", "/nightloom/registry"
+    admin = Somebody(rest.url, "admin", stack.variables["NIGHTLOOM_ADMIN_PASSWORD"])
+    viewer = admin.adds("viewer", "Viewer")
+    for somebody in (admin, viewer):
+        found = somebody.sends("GET", report)
+        assert found.status_code == 200
+        assert "<h1>promote</h1>" in found.text
+        assert "this is what Airflow kept of it" not in found.text  # it is the page itself, which another machine wrote
+        found = somebody.sends("GET", registry)
+        assert "v1.0.0 reigns" in found.text
+        assert run in found.text
+    assert viewer.sends("POST", f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}}).status_code == 403
+    assert admin.sends("POST", "/auth/fab/v1/roles", {"name": "stranger", "actions": []}).ok
+    stranger = admin.adds("stranger", "stranger")
+    assert [stranger.sends("GET", path).status_code for path in (report, registry)] == [403, 403]
+    assert [requests.get(rest.url + path, timeout=60).status_code for path in (report, registry)] == [401, 401]
 
 
 def test_a_stage_finds_no_secret(alone: Night, together: Night) -> None:

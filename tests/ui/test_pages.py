@@ -32,11 +32,11 @@ def s(tmp_path: Path) -> Settings:
 
 
 def test_a_run_s_own_files_are_found(s: Settings) -> None:
-    assert runs.page(s, RUN, None) == f"page of {RUN}".encode()
+    assert runs.written(s, RUN, None) == f"page of {RUN}".encode()
     found = runs.file(s, RUN, "data_docs/index.html")
     assert found is not None
     assert found.read_text() == "docs"
-    assert runs.page(s, "third", None) is None
+    assert runs.written(s, "third", None) is None
 
 
 OUTSIDE = ["../other/index.html", "data_docs/../../other/index.html", "../../secrets.html", "HOME/secrets.html", "way.html"]
@@ -51,7 +51,7 @@ def test_no_other_file_is(s: Settings, path: str) -> None:
 @pytest.mark.parametrize("run", ["..", "../other", "/", ".", "a/../../x"])
 def test_no_name_of_a_run_leads_out_of_the_reports(s: Settings, run: str) -> None:
     (s.home / "index.html").write_text("home")
-    assert runs.page(s, run, None) is None
+    assert runs.written(s, run, None) is None
 
 
 def test_a_page_that_nobody_has_is_told_from_what_airflow_kept() -> None:
