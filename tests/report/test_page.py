@@ -33,6 +33,8 @@ def test_everybody_can_read_it(chromium: Browser, address: str, size: str, schem
         assert browsers.findings(shown) == []
         assert not browsers.overflows(shown)
         assert [one for one in asked if not one.startswith("data:")] == [address]
+        why = shown.get_by_role("region", name="The gate, row by row")  # on a phone, too, reasons are read without scrolling
+        assert why.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
 def test_the_checker_would_find_what_is_hard_to_read(chromium: Browser, address: str) -> None:
