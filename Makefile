@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test test-recipes check reproduce erase gc chaos figures bench-extract bench-helps bench-incremental bench-overhead bench-memory bench-train bench-select scale lock secrets clean
+.PHONY: help install run up test test-recipes check pictures reproduce erase gc chaos figures bench-extract bench-helps bench-incremental bench-overhead bench-memory bench-train bench-select scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -57,6 +57,9 @@ gc: $(STAMP) ## what nothing needs any more; with YES=1: delete it
 
 chaos: $(STAMP) ## NIGHTS=20 SEED=0: kill anything, anytime, under real Airflow; every night must come to the same bytes
 	@$(BIN)/python -m tests.chaos --nights $(or $(NIGHTS),20) --seed $(or $(SEED),0)
+
+pictures: $(STAMP) ## the README's pictures of Airflow's UI, drawn anew in docs/ (two nights under Airflow; needs Debian's chromium)
+	@NIGHTLOOM_PICTURES=$(CURDIR)/docs $(BIN)/python -m pytest tests/test_night.py
 
 figures: $(STAMP) ## the sample scores for three seeds, measured here
 	@$(BIN)/python -m tests.figures sample

@@ -1,11 +1,12 @@
-"""Nights under a real scheduler, in a fresh clone: `make run`, then `make up`, where the next batches begin them.
+"""Nights under a real scheduler, in a fresh clone: `make run`, then `make up`.
 
-In the second the next night faces the champion and waits for a person, a broken batch is rejected while the first version is
-verified, people are told, and `make gc` clears Airflow's history.
+There a person triggers the next night in a browser; it faces the champion, and waits until the person approves. A viewer may do
+nothing meanwhile. A broken batch begins a night by itself and is rejected, while the person rolls back and the first version is
+verified. People are told, and `make gc` clears Airflow's history. On a machine without Chromium the nights are the same: the
+person sits at a shell, and what the browser would show is skipped.
 """
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -13,65 +14,32 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
+import requests
+from playwright.sync_api import Browser, expect
 
 from tasks.embedded.answer import waiting
 from tasks.embedded.environment import USER, password
 from tasks.embedded.follow import OVER, tasks
-from tasks.embedded.rest import Rest
+from tasks.embedded.rest import Rest, Unreachable
 from tasks.run.git import git
+from tests import browser as browsers
+from tests.clone import VIEWER, Clone, age, encoders, landed, names, order, until
 from tests.notices.servers import Web, serving
+from tests.person import Person
 
 pytestmark = pytest.mark.scheduler
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT_S = 1500  # on a machine that others use as well
 LEARNING = ("pretrain", "extract", "train", "plain")
-
-
-@dataclass(frozen=True)
-class Clone:
-    """A clone of this repository and what is done there."""
-
-    folder: Path
-    port: int
-    mlflow_port: int
-
-    @property
-    def home(self) -> Path:
-        return self.folder / ".nightloom"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        ports = {"NIGHTLOOM_PORT": str(self.port), "NIGHTLOOM_MLFLOW_PORT": str(self.mlflow_port)}
-        zones = {"NIGHTLOOM_SCORE_LANDING": "data/0_to_score", "NIGHTLOOM_SCHEDULE": "0 0 1 1 *"}  # a batch begins a night
-        return {**os.environ, **ports, **zones, "HOME": str(self.folder.parent)}
-
-    def call(self, *words: str) -> tuple[int, str]:
-        """Run `python -m words` in the clone; exit code and output."""
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-        print(done.stdout)
-        return done.returncode, done.stdout
-
-    def central(self, *words: str) -> str:
-        """A git command in central."""
-        return git(*words, cwd=self.home / "central.git")
+OVERRIDE = "promotion=approve"  # of the second night: a person is asked
+WORD = "looked at it"
+MOST_MB = 3
+LONGEST_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +52,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
         ports = one.getsockname()[1], other.getsockname()[1]
     yield Clone(folder, *ports)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def order(output: str, state: str) -> list[str]:
-    """Task ids in the order in which they got a state."""
-    return re.findall(rf"^\s*\d+:\d+\s+(\S+)\s+{state}\b", output, re.MULTILINE)
-
-
-def encoders(lock: str) -> list[str]:
-    """The content of the encoders that a dvc.lock names."""
-    return re.findall(r"path: (data/5_models/encoders/\w+)\n\s+hash: md5\n\s+md5: (\w+)", lock)
 
 
 def test_first_night_promotes_a_fused_model(clone: Clone) -> None:
@@ -131,6 +89,9 @@ def test_the_registry_answers_to_gto_dvc_and_mlflow(clone: Clone, tmp_path: Path
     assert float(done.stdout.split("RIGHT")[1]) > 0.8
 
 
+SEEN = "from pathlib import Path; from tasks.run.watch import unseen; print(unseen(Path('.nightloom/deployed')))"
+
+
 @pytest.fixture(scope="module")
 def web() -> Iterator[Web]:
     """Where notices go."""
@@ -140,12 +101,9 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def up(clone: Clone, web: Web) -> Iterator[Rest]:
-    """`make up`, where the next night waits, and some of it to be predicted; a person is asked before a candidate is promoted."""
-    params = clone.folder / "params.yaml"
-    params.write_text(params.read_text().replace("promotion: auto", "promotion: approve"))
-    git("commit", "--quiet", "--all", "--message=Ask a person", cwd=clone.folder)
-    recipe = [sys.executable, "-m", "data.recipes.digits.generate", "--night", "2", "--to", "data/0_landing"]
-    subprocess.run(recipe, cwd=clone.folder, check=True, capture_output=True)
+    """`make up`, where the next night lies and has begun no run: a person is to; some of it lies to be predicted."""
+    assert clone.call("data.recipes.digits.generate", "--night", "2", "--to", "data/0_landing")[0] == 0
+    assert clone.python("-c", SEEN)[0] == 0
     unlabelled(clone)
     log = clone.folder.parent / "up.log"
     with log.open("w") as said:
@@ -155,7 +113,7 @@ def up(clone: Clone, web: Web) -> Iterator[Rest]:
     try:
         until(lambda: process.poll() is not None or "Ctrl-C stops everything" in log.read_text(), log.read_text)
         assert process.poll() is None, log.read_text()
-        yield Rest(f"http://127.0.0.1:{clone.port}", USER, password(clone.home / "airflow"))
+        yield Rest(clone.url, USER, password(clone.home / "airflow"))
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
@@ -179,43 +137,155 @@ def remade(up: Rest) -> str:
     return str(up.call("POST", "/dags/verify/dagRuns", conf)["dag_run_id"])
 
 
-def until(found: Callable[[], Any], late: Callable[[], str]) -> Any:
-    """Wait for something true."""
-    end = time.monotonic() + LIMIT_S
-    while time.monotonic() < end:
-        if answer := found():
-            return answer
-        time.sleep(1)
-    raise AssertionError(late())
+def nobody_looks() -> bool:
+    """Whether there is no browser, and need not be one."""
+    return bool(browsers.missing()) and not browsers.MUST
 
 
-def landed(rest: Rest, number: int) -> str:
-    """Wait for the end of the n-th run that a batch began; its id."""
-    query = {"run_type": "asset_triggered", "order_by": "run_after"}
-
-    def over() -> str | None:
-        runs = rest.call("GET", "/dags/retrain/dagRuns", **query)["dag_runs"]
-        return str(runs[number - 1]["dag_run_id"]) if len(runs) >= number and runs[number - 1]["state"] in OVER else None
-
-    return str(until(over, lambda: f"run {number} that a batch begins did not end"))
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsers.chromium() as found:
+        yield found
 
 
-def test_next_night_faces_the_champion_and_fits_no_encoder(clone: Clone, up: Rest, remade: str) -> None:
-    [run] = until(lambda: waiting(up), lambda: "the night did not wait for a person")
+@pytest.fixture(scope="module")
+def person(clone: Clone, chromium: Browser) -> Iterator[Person]:
+    """The administrator."""
+    with browsers.page(chromium) as page:
+        somebody = Person(page, clone.url)
+        somebody.log_in(USER, password(clone.home / "airflow"))
+        yield somebody
+
+
+@pytest.fixture(scope="module")
+def second(request: pytest.FixtureRequest, up: Rest, remade: str) -> str:
+    """The second night, with an override: the id of its run. A person triggers it, where one can."""
+    if nobody_looks():
+        conf = {"logical_date": None, "conf": {"overrides": [OVERRIDE]}}
+        return str(up.call("POST", "/dags/retrain/dagRuns", conf)["dag_run_id"])
+    person: Person = request.getfixturevalue("person")
+    person.open_form("retrain", {"overrides": OVERRIDE})
+    browsers.keep(person.page, "trigger")
+    return person.send_form()
+
+
+def test_a_viewer_may_do_nothing_and_sees_nothing_that_is_not_shown_to_viewers(clone: Clone, second: str) -> None:
+    viewer = Rest(clone.url, VIEWER, password(clone.home / "airflow", VIEWER))
+    run = f"/dags/retrain/dagRuns/{second}"
+    assert viewer.call("GET", run)["conf"]["overrides"] == [OVERRIDE]
+    started = {"logical_date": None, "conf": {}}
+    asked = {"logical_date": None, "conf": {"version": "v1.0.0", "reason": "mine"}}
+    for method, path, body in (
+        ("POST", "/dags/retrain/dagRuns", started),
+        ("POST", "/dags/rollback/dagRuns", asked),
+        ("PATCH", run, {"state": "failed"}),
+        ("PATCH", "/dags/retrain", {"is_paused": True}),
+        ("POST", f"{run}/clear", {"dry_run": False}),
+        ("DELETE", run, None),
+        ("GET", "/connections", None),
+        ("GET", "/variables", None),
+    ):
+        with pytest.raises(Unreachable, match=re.escape(f"answered 403 to {method} {path}")):
+            viewer.call(method, path, body)
+
+
+def test_who_is_not_logged_in_sees_nothing_and_nobody_what_is_outside(clone: Clone, up: Rest, second: str) -> None:
+    login = {"username": VIEWER, "password": password(clone.home / "airflow", VIEWER)}
+    token = requests.post(f"{clone.url}/auth/token", json=login, timeout=30).json()["access_token"]
+    logged_in = {"Authorization": f"Bearer {token}"}
+
+    def answers(path: str, headers: dict[str, str]) -> tuple[int, str]:
+        found = requests.get(f"{clone.url}/nightloom/{path}", headers=headers, timeout=30)
+        assert "default-src 'none'" in found.headers["Content-Security-Policy"]
+        return found.status_code, found.text
+
+    listed = up.call("GET", "/dags/retrain/dagRuns", run_type="manual", order_by="run_after")["dag_runs"]
+    first = listed[0]["dag_run_id"]  # another one may have begun by the clock
+    for path in ("registry", f"runs/retrain/{first}/", f"runs/retrain/{first}/data_docs/index.html"):
+        assert answers(path, {})[0] == 401
+        assert answers(path, {"Authorization": "Bearer x"})[0] in (401, 403)
+        assert answers(path, logged_in)[0] == 200
+    assert "promote" in answers(f"runs/retrain/{first}/", logged_in)[1]
+    for path in (
+        f"runs/verify/{first}/",  # a run of another DAG
+        "runs/retrain/no-such-run/",
+        f"runs/retrain/{first}/..%2f..%2fairflow%2fpasswords.json",
+        f"runs/retrain/{first}/%2e%2e/%2e%2e/mlflow/mlflow.db",
+        f"runs/retrain/..%2f..%2f..%2f{first}/",
+    ):
+        assert answers(path, logged_in)[0] == 404, path
+
+
+def test_a_viewer_s_browser_shows_the_registry_and_triggers_nothing(clone: Clone, chromium: Browser, second: str) -> None:
+    with browsers.page(chromium) as page:
+        viewer = Person(page, clone.url)
+        viewer.log_in(VIEWER, password(clone.home / "airflow", VIEWER))
+        expect(viewer.registry().get_by_role("heading", name="fused-model v1.0.0 reigns")).to_be_visible()
+        viewer.open_form("rollback", {"version": "v1.0.0", "reason": "mine"})
+        page.get_by_test_id("trigger-dag-submit").click()
+        expect(page.get_by_text("Forbidden").first).to_be_visible()
+        assert clone.central("tag", "--list", "fused-model#champion#*") == "fused-model#champion#1"
+
+
+@pytest.fixture(scope="module")
+def waits(clone: Clone, up: Rest, second: str) -> str:
+    """The second night, once it waits for a person: the id of its run."""
+    assert until(lambda: waiting(up), lambda: "the night did not wait for a person") == [second]
     assert clone.central("tag", "--list", "fused-model#champion#2") == ""
-    code, said = clone.call("tasks.embedded", "approve", "--reason", "looked at it")
-    assert (code, said) == (0, f"approve: {run}: it goes on\n")
-    assert landed(up, 1) == run
+    return second
+
+
+@pytest.fixture(scope="module")
+def approved(request: pytest.FixtureRequest, clone: Clone, up: Rest, waits: str) -> str:
+    """A person approves it, in the browser where there is one, else in a shell: the id of its run."""
+    if nobody_looks():
+        assert clone.call("tasks.embedded", "approve", "--reason", WORD)[0] == 0
+    else:
+        person: Person = request.getfixturevalue("person")
+        person.open_question("retrain", waits, WORD)
+        browsers.keep(person.page, "approve")
+        person.approve()
+        until(lambda: not waiting(up), lambda: "the answer did not arrive")
+    return waits
+
+
+def test_a_viewer_sees_the_question_and_may_not_answer(clone: Clone, waits: str) -> None:
+    viewer = Rest(clone.url, VIEWER, password(clone.home / "airflow", VIEWER))
+    assert waiting(viewer) == [waits]
+    path = f"/dags/retrain/dagRuns/{waits}/taskInstances/approve/-1/hitlDetails"
+    with pytest.raises(Unreachable, match="answered 403 to PATCH"):
+        viewer.call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {"reason": "mine"}})
+    assert waiting(viewer) == [waits]
+
+
+def test_the_person_sees_it_end(person: Person, approved: str) -> None:
+    assert person.see_end("retrain", approved) == "success"
+    if browsers.PICTURES:
+        person.page.set_viewport_size({"width": 1100, "height": 1500})
+        person.draw_graph("retrain", approved)
+        browsers.keep(person.page, "dag")
+        person.page.set_viewport_size({"width": browsers.WIDE[0], "height": browsers.WIDE[1]})
+
+
+def test_a_person_s_word_is_kept(clone: Clone, up: Rest, approved: str) -> None:
+    path = f"/dags/retrain/dagRuns/{approved}"
+    until(lambda: up.call("GET", path)["state"] in OVER, lambda: "it did not end")
     told = clone.central("for-each-ref", "--format=%(contents)", "refs/tags/fused-model#champion#2").splitlines()
-    assert {f"Run: {run}", f"Approved-by: {USER}", "Reason: looked at it"} <= set(told)
+    assert {f"Run: {approved}", f"Approved-by: {USER}", f"Reason: {WORD}"} <= set(told)
     with sqlite3.connect(clone.home / "mlflow/mlflow.db") as database:
         query = "SELECT t.key, t.value FROM tags t JOIN tags r ON r.run_uuid = t.run_uuid AND r.value = ?"
-        tags = dict(database.execute(query, (run,)).fetchall())
+        tags = dict(database.execute(query, (approved,)).fetchall())
     database.close()
-    assert {"approval": "approved", "approval.by": USER, "approval.reason": "looked at it"}.items() <= tags.items()
-    assert up.xcom("retrain", run, "approve")["commit"] == clone.central("rev-parse", "fused-model#champion#2^{commit}")
-    assert up.call("GET", f"/dags/retrain/dagRuns/{run}")["state"] == "success"
-    reasons = {row["name"]: row["reason"] for row in up.xcom("retrain", run, "close")["verdict"]["rows"]}
+    assert {"approval": "approved", "approval.by": USER, "approval.reason": WORD}.items() <= tags.items()
+    assert up.xcom("retrain", approved, "approve")["commit"] == clone.central("rev-parse", "fused-model#champion#2^{commit}")
+
+
+def test_next_night_faces_the_champion_and_fits_no_encoder(clone: Clone, up: Rest, approved: str) -> None:
+    path = f"/dags/retrain/dagRuns/{approved}"
+    assert until(lambda: (now := up.call("GET", path)["state"]) in OVER and now, lambda: "it did not end") == "success"
+    closed = up.xcom("retrain", approved, "close")
+    assert "promotion: approve" in clone.central("show", f"{closed['commit']}:params.yaml")
+    reasons = {row["name"]: row["reason"] for row in closed["verdict"]["rows"]}
     assert re.match(r"0\.\d+ against 0\.\d+ of v1\.0\.0 on \d+ samples", reasons["champion"])
     second = clone.central("show", "nightly:dvc.lock")
     assert encoders(second) == encoders(clone.central("show", "fused-model@v1.0.0:dvc.lock"))
@@ -225,8 +295,8 @@ def test_next_night_faces_the_champion_and_fits_no_encoder(clone: Clone, up: Res
 
 
 @pytest.fixture(scope="module")
-def rejected(clone: Clone, up: Rest) -> str:
-    """A night whose batch is broken: the id of its run."""
+def broken(clone: Clone, approved: str) -> Path:
+    """A broken batch, which begins a night."""
     last = clone.folder / "data/0_landing/night-2"
     broken = clone.folder / "data/0_landing/night-3"
     shutil.copytree(last, broken, ignore=shutil.ignore_patterns("metadata.csv"))
@@ -234,7 +304,69 @@ def rejected(clone: Clone, up: Rest) -> str:
         picture.write_bytes(picture.read_bytes()[:100])
     metadata = (last / "metadata.csv").read_text().replace("uci-", "new-")
     (broken / "metadata.csv").write_text(re.sub(r"(image|audio)/new-", r"\1/uci-", metadata))
-    return landed(up, 2)
+    return broken
+
+
+@pytest.mark.parametrize("name", ["phone", "screen"])
+def test_everybody_can_read_the_report(clone: Clone, person: Person, approved: str, broken: Path, name: str) -> None:
+    size = {"phone": browsers.NARROW, "screen": browsers.WIDE}[name]
+    page = person.page
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    asked = browsers.watched(page)
+    answer = page.goto(f"{clone.url}/nightloom/runs/retrain/{quote(approved)}/")
+    assert answer is not None
+    assert len(answer.body()) < MOST_MB * 1e6
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < LONGEST_S * 1e3
+    assert [one for one in asked if not one.startswith("data:")] == [answer.url]
+    assert page.locator("h1").inner_text().lower() == "promote"
+    assert browsers.findings(page) == []
+    assert not browsers.overflows(page)
+    browsers.keep(page, f"report-{size[0]}")
+    page.set_viewport_size({"width": browsers.WIDE[0], "height": browsers.WIDE[1]})
+
+
+def test_the_report_opens_from_the_run_and_every_task_leads_to_mlflow(
+    clone: Clone, up: Rest, person: Person, approved: str
+) -> None:
+    report = person.report("retrain", approved)
+    expect(report.get_by_role("heading", level=1)).to_have_text("promote")
+    expect(report.get_by_role("region", name="The gate, row by row")).to_contain_text("champion")
+    browsers.keep(person.page, "report-tab")
+    logged = up.xcom("retrain", approved, "close")["mlflow"]
+    links = up.call("GET", f"/dags/retrain/dagRuns/{approved}/taskInstances/train.concat/links")["extra_links"]
+    assert links == {"MLflow run": f"http://127.0.0.1:{clone.mlflow_port}/#/runs/{logged}"}
+    person.page.goto(links["MLflow run"])
+    expect(person.page.get_by_text(approved).first).to_be_visible()
+
+
+def test_the_registry_s_history_leads_to_the_runs(clone: Clone, person: Person, approved: str) -> None:
+    registry = person.registry()
+    expect(registry.get_by_role("heading", name=f"fused-model {clone.champion()} reigns")).to_be_visible()
+    champions = registry.get_by_role("region", name="Champions").locator("tbody tr")
+    assert [row.split("\t")[:2] for row in champions.all_inner_texts()] == [["2", clone.champion()], ["1", "v1.0.0"]]
+    expect(champions.first).to_contain_text("against 0.")
+    expect(champions.first).to_contain_text(WORD)
+    champions.first.get_by_role("link", name=approved).click()
+    person.page.wait_for_url(f"{clone.url}/dags/retrain/runs/**")
+
+
+def test_a_person_rolls_back(clone: Clone, person: Person, approved: str) -> None:
+    left = clone.champion()
+    person.open_form("rollback", {"version": "v1.0.0", "reason": "the new one mumbles"})
+    run = person.send_form()
+    assert person.see_end("rollback", run) == "success"
+    said = clone.central("for-each-ref", "--format=%(contents)", "refs/tags/fused-model#champion#3").splitlines()
+    assert {"Reason: the new one mumbles", f"Approved-by: {USER}", f"Run: {run}", f"Rolled-back: {left}"} <= set(said)
+    registry = person.registry()
+    expect(registry.get_by_role("heading", name="fused-model v1.0.0 reigns")).to_be_visible()
+    expect(registry.get_by_role("region", name="Champions").locator("tbody tr").first).to_contain_text("the new one mumbles")
+    browsers.keep(person.page, "registry")
+
+
+@pytest.fixture(scope="module")
+def rejected(up: Rest, broken: Path) -> str:
+    """The night of the broken batch: the id of its run."""
+    return landed(up, 1)
 
 
 def test_a_broken_batch_stops_before_any_gpu_task_and_says_why(clone: Clone, up: Rest, rejected: str) -> None:
@@ -254,8 +386,8 @@ def test_people_were_told_once_what_happened_and_where_to_look(clone: Clone, web
     assert [body["event"] for body in told] == ["approval", "promotion", "rejection"]
     for body in told:
         assert body["look"].startswith(f"report: {clone.home}/reports/")
-        assert body["link"].startswith(f"http://127.0.0.1:{clone.port}/dags/retrain/runs/")
-    assert "approved by nightloom: looked at it" in told[1]["why"]
+        assert body["link"].startswith(f"{clone.url}/dags/retrain/runs/")
+    assert f"approved by {USER}: {WORD}" in told[1]["why"]
     assert "quarantine" in told[2]["why"]
     logs = [path.read_text() for path in (clone.home / "logs").rglob("*.log")]
     assert any("notice of promotion sent by webhook" in log for log in logs)
@@ -311,17 +443,3 @@ def test_gc_takes_old_runs_out_of_airflows_history_and_leaves_the_others(
     assert {run["dag_run_id"] for run in up.call("GET", "/dags/retrain/dagRuns")["dag_runs"]} == kept
     assert {run: names(up, run) for run in kept} == {run: before[run] for run in kept}
     assert up.xcom("verify", remade, "record")["outcome"] == "bit-identical"
-
-
-def names(rest: Rest, run: str) -> list[str]:
-    """The tasks of a run, each with its state."""
-    return sorted(f"{task['task_id']} {task['state']}" for task in tasks(rest, "retrain", run))
-
-
-def age(database: Path, run: str) -> None:
-    """Let a run have been a hundred days ago."""
-    long_ago = f"{datetime.now(UTC) - timedelta(days=100):%Y-%m-%d %H:%M:%S.%f}"
-    with sqlite3.connect(database, timeout=60) as connection:
-        for table in ("dag_run", "task_instance"):
-            connection.execute(f"UPDATE {table} SET start_date = ?, end_date = ? WHERE run_id = ?", (long_ago, long_ago, run))  # noqa: S608
-    connection.close()

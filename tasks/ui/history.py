@@ -27,8 +27,9 @@ class Champion:
         since: when it began, UTC.
         until: when the next one began; None of the one that reigns.
         rolled_back: whether a person brought back an older version.
-        why: what spoke for it, in a line.
+        why: what spoke for it, in a line: of a rollback the person's reason.
         by: who or what approved.
+        said: the reason of a person who approved a promotion, or nothing.
         run: the run that promoted it, or asked for the rollback.
     """
 
@@ -39,6 +40,7 @@ class Champion:
     rolled_back: bool
     why: str
     by: str
+    said: str
     run: str
 
 
@@ -82,9 +84,10 @@ def champions(reigns: list[Reign], messages: Mapping[str, str]) -> list[Champion
             reign.version,
             moment(reign.date_s),
             until,
-            "Reason" in reign.trailers,
-            reign.trailers.get("Reason") or spoke_for_it(messages.get(reign.commit, "")),
+            reign.rolled_back,
+            reign.trailers["Reason"] if reign.rolled_back else spoke_for_it(messages.get(reign.commit, "")),
             reign.trailers.get("Approved-by", "by hand"),
+            "" if reign.rolled_back else reign.trailers.get("Reason", ""),
             reign.trailers.get("Run", ""),
         )
         for reign, until in zip(reigns, [*ends, None], strict=False)

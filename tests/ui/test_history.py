@@ -39,9 +39,10 @@ def s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         made = tag_object(work, name, commits[version], NOON_S + day * DAY_S, "a line", facts)
         assert announce(work, found.central, {name: made})
 
+    by = {"v1.0.0": {"Approved_by": "gate"}, "v1.0.1": {"Approved_by": "bob", "Reason": "looked at it"}}
     for number, version in enumerate(MESSAGES, start=1):
         for name in (f"fused-model@{version}", f"fused-model#champion#{number}"):
-            tag(name, version, number - 1, Run=f"night-{number}", Approved_by="gate")
+            tag(name, version, number - 1, Run=f"night-{number}", Report="sha256:1", **by[version])
     tag("fused-model#champion#3", "v1.0.0", 2, Run="manual__7", Approved_by="ada", Reason=EVIL, Rolled_back="v1.0.1")
     tag("fused-model#verified#1", "v1.0.0", 3, Version="v1.0.0", Outcome="bit-identical")
     tag("fused-model#differs#2", "v1.0.0", 4, Version="v1.0.0", Outcome="select: out bundle")
@@ -51,9 +52,19 @@ def s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def test_who_reigned_when_and_why(s: Settings) -> None:
     champions, versions = history(s)
     assert [dataclasses.astuple(one) for one in champions] == [
-        (3, "v1.0.0", "2026-11-03 12:00", None, True, EVIL, "ada", "manual__7"),
-        (2, "v1.0.1", "2026-11-02 12:00", "2026-11-03 12:00", False, "champion: 0.95 against 0.90: better", "gate", "night-2"),
-        (1, "v1.0.0", "2026-11-01 12:00", "2026-11-02 12:00", False, "floor: 0.9 needed 0.0", "gate", "night-1"),
+        (3, "v1.0.0", "2026-11-03 12:00", None, True, EVIL, "ada", "", "manual__7"),
+        (
+            2,
+            "v1.0.1",
+            "2026-11-02 12:00",
+            "2026-11-03 12:00",
+            False,
+            "champion: 0.95 against 0.90: better",
+            "bob",
+            "looked at it",
+            "night-2",
+        ),
+        (1, "v1.0.0", "2026-11-01 12:00", "2026-11-02 12:00", False, "floor: 0.9 needed 0.0", "gate", "", "night-1"),
     ]
     newest, first = versions
     assert (newest.version, newest.reigns, newest.left, newest.again) == ("v1.0.1", (2,), EVIL, ())

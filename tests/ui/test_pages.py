@@ -66,7 +66,7 @@ def test_a_page_that_nobody_has_is_told_from_what_airflow_kept() -> None:
 
 
 def test_what_people_wrote_into_the_registry_is_escaped() -> None:
-    champion = Champion(2, "v1.0.0", "2026-11-01 12:00", None, True, EVIL, EVIL, f"a+b {EVIL}")
+    champion = Champion(2, "v1.0.0", "2026-11-01 12:00", None, True, EVIL, EVIL, EVIL, f"a+b {EVIL}")
     version = Made("v1.0.0", "2026-11-01 12:00", RUN, (1, 2), EVIL, (EVIL,))
     page = app.templates.get_template("history.html")
     text = page.render(style="", script="", champions=[champion], versions=[version], quote=app._quoted)
