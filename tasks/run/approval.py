@@ -110,7 +110,7 @@ def body(closed: Mapping[str, Any], hours: float) -> str:
             *rows,
             *([f"- passed as well: {', '.join(rest)}"] if rest else []),
             f"- reigning now: {_code(f'fused-model@{reigning}') if reigning else 'nobody'}",
-            f"- report: {_code(closed['report'])}",
+            f"- report: the run's tab Report, or {_code(closed['report'])}",
             f"- commit: {_code(closed['commit'])}",
             "",
             f"No answer within {hours:g} hours is a no. Should another champion reign by then, a yes promotes nothing: the run"

@@ -74,7 +74,11 @@ def test_what_the_person_reads() -> None:
         "- samples, fail (warns): `few 'samples' ![x](http://example.org/x.png)`",  # in a code span: no picture is fetched
         "- passed as well: whole",
     ]
-    for line in ("- reigning now: `fused-model@v1.0.0`", "- report: `/reports/r/index.html`", "- commit: `c0ffee`"):
+    for line in (
+        "- reigning now: `fused-model@v1.0.0`",
+        "- report: the run's tab Report, or `/reports/r/index.html`",
+        "- commit: `c0ffee`",
+    ):
         assert line in lines
 
 
