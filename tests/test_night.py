@@ -307,6 +307,20 @@ def broken(clone: Clone, approved: str) -> Path:
     return broken
 
 
+def test_a_version_has_a_model_card(clone: Clone, up: Rest, approved: str) -> None:
+    card = Path(up.xcom("retrain", approved, "close")["report"]).with_name("card.md").read_text()
+    assert card.startswith("# fused-model: model card")
+    assert "verdict: promote, decided by champion" in card
+
+
+def test_dvc_compares_the_scores_of_two_commits(clone: Clone, approved: str) -> None:
+    words = ["dvc", "metrics", "diff", "--json", "fused-model@v1.0.0", f"fused-model@{clone.champion()}"]
+    git("fetch", "--quiet", "--tags", str(clone.home / "central.git"), cwd=clone.folder)
+    told = subprocess.run(words, cwd=clone.folder, capture_output=True, text=True, check=True).stdout
+    (scores,) = json.loads(told)["diff"].values()
+    assert 0 < scores["samples"]["old"] < scores["samples"]["new"]
+
+
 @pytest.mark.parametrize("name", ["phone", "screen"])
 def test_everybody_can_read_the_report(clone: Clone, person: Person, approved: str, broken: Path, name: str) -> None:
     size = {"phone": browsers.NARROW, "screen": browsers.WIDE}[name]

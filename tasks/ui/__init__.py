@@ -7,6 +7,8 @@
     history     the registry's history: champions, versions, why, who approved
     told.html, history.html, link.js    how they look; the style is that of the report
 
+The API server imports these once: of a commit that is deployed while it runs, pages are those of before until its next start.
+
 Texts that people landed stand in these pages. So each is served with a policy by which a browser runs no script but the one
 that is named by its hash, and loads nothing.
 """

@@ -166,11 +166,12 @@ def test_a_run_is_logged_once(project: Project) -> None:
 
     run_id = log("failed")
     assert connect(s)[0].get_run(run_id).info.status == "FAILED"
+    report.with_name("card.md").write_text("# a card")
     assert log() == run_id  # cleared and run again: what it came to now is what counts
     logged = connect(s)[0].get_run(run_id).info.artifact_uri
     (Path(logged.removeprefix("file://")) / "report/index.html").unlink()
     assert log() == run_id  # the same again: nothing is done
-    assert connect(s)[0].list_artifacts(run_id, "report") == []
+    assert [a.path for a in connect(s)[0].list_artifacts(run_id, "report")] == ["report/card.md"]
     (Path(logged.removeprefix("file://")) / "report/index.html").write_text("<p>night 1</p>")
     client, experiment = connect(s)
     (run,) = client.search_runs([experiment])
@@ -188,5 +189,5 @@ def test_a_run_is_logged_once(project: Project) -> None:
     assert run.data.metrics["curve/mean/val"] == 2.0
     assert "curve/mean/epoch" not in run.data.metrics
     assert [run.data.tags[key] for key in ("verdict", "outcome", "commit")] == ["promote", "judged", commit]
-    assert [a.path for a in client.list_artifacts(run_id, "report")] == ["report/index.html"]
+    assert [a.path for a in client.list_artifacts(run_id, "report")] == ["report/card.md", "report/index.html"]
     assert [a.path for a in client.list_artifacts(run_id, "6_reports")] == ["6_reports/verdict.json"]

@@ -78,6 +78,7 @@ def test_a_judged_run_moves_nightly_once_however_often_it_is_closed(first: Night
     assert closed["outcome"] == "judged"
     assert closed["commit"] == closing(first)["commit"] == central(quiet, "rev-parse", "nightly")
     assert "MLflow does not show this run" in closed["problems"][-1]
+    assert closed["mlflow"] is None
     message = central(quiet, "log", "-1", "--format=%B", "nightly")
     assert message.startswith("promote: n1\n")
     assert "Work: profile@a decoded=3 steps=1" in message
