@@ -14,9 +14,13 @@ from tasks.embedded import __main__ as door
 from tasks.embedded import environment
 from tasks.embedded import follow as following
 from tasks.embedded.answer import told, waiting
+from tasks.embedded.deploy import deploy
 from tasks.embedded.night import _follow, retire_leftovers
 from tasks.embedded.rest import Rest
+from tasks.embedded.up import _follow_checkout
 from tasks.errors import Refused
+from tasks.run.settings import Settings
+from tests.embedded.conftest import commit
 from tests.embedded.test_follow import Airflow, Handler, task
 
 RUN = "manual__2026-11-29T02:00:00+00:00"
@@ -151,3 +155,15 @@ def test_a_run_that_waits_for_a_person_is_no_leftover(airflow: Asking, rest: Res
     airflow.waiting = [RUN, "another"]
     with pytest.raises(Refused, match=f"2 runs wait for a person, and no other can begin: `make up`, and answer {RUN[:6]}"):
         retire_leftovers(rest, said.append)
+
+
+def test_a_run_that_waits_for_a_person_keeps_no_commit_from_being_deployed(
+    checkout: Path, s: Settings, airflow: Asking, rest: Rest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = deploy(checkout, s)
+    head = commit(checkout, "new.txt", "new")
+    airflow.active = [RUN, "at-work"]
+    assert _follow_checkout(checkout, s, rest, first) == first
+    airflow.active = [RUN]
+    assert _follow_checkout(checkout, s, rest, first) == head
+    assert (s.home / "deployed/new.txt").is_file()
