@@ -40,11 +40,11 @@ class Mail(socketserver.ThreadingTCPServer):
     """Keeps each message: whom it goes to, and its text."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Session)
+        super().__init__(("127.0.0.1", 0), _Talk)
         self.got: list[tuple[list[str], str]] = []
 
 
-class _Session(socketserver.StreamRequestHandler):
+class _Talk(socketserver.StreamRequestHandler):
     """As much of SMTP (RFC 5321) as a client that sends one message wants."""
 
     server: Mail
