@@ -83,4 +83,5 @@ def _line(version: str, target: str, found: Mapping[str, Any], fall: str) -> str
     body = found["all"]
     bounds = "" if body["low"] is None else f" [{body['low']:.3f}, {body['high']:.3f}]"
     value = "not told" if body["value"] is None else f"{body['value']:.3f}{bounds}"
-    return f"live: {version}, {target}: {found['metric']} {value} on {body['samples']} late labels{'; it has fallen' if fall else ''}"
+    fell = "; it has fallen" if fall else ""
+    return f"live: {version}, {target}: {found['metric']} {value} on {body['samples']} late labels{fell}"
