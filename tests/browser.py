@@ -72,9 +72,17 @@ def watched(shown: Page) -> list[str]:
     return asked
 
 
-def keep(shown: Page, name: str, whole: bool = False) -> None:
-    """Draw docs/<name>.png, of at most 256 colours, where pictures are wanted."""
+HIDE = """hidden => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) walker.currentNode.data = walker.currentNode.data.replaceAll(hidden, "");
+}"""
+
+
+def keep(shown: Page, name: str, hidden: str = "") -> None:
+    """Draw docs/<name>.png, of at most 256 colours, where pictures are wanted, without the words that are `hidden`."""
     if not PICTURES:
         return
-    drawn = Image.open(io.BytesIO(shown.screenshot(full_page=whole))).convert("RGB")
+    if hidden:
+        shown.evaluate(HIDE, hidden)
+    drawn = Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
     drawn.quantize(256, dither=Image.Dither.NONE).save(Path(PICTURES) / f"{name}.png", optimize=True)
