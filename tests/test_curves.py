@@ -107,7 +107,7 @@ def test_where_all_are_of_one_class_the_score_is_told_all_the_same(metric, only,
 
 
 def test_resamples_of_one_class_do_not_end_an_interval():
-    truth, groups = np.array([1, *[0] * 39]), np.arange(40).astype(object)  # a third of resamples lack the one of its class
+    truth, groups = np.array([1, *[0] * 239]), np.arange(240).astype(object)  # a third of resamples lack the one of its class
     answer = np.stack([1 - truth * 0.9, truth * 0.9], axis=1)
     found = interval(tally("auroc", truth, answer, groups, 2), np.random.default_rng(0), 400, 0.025)
     assert (found.low, found.value, found.high) == (0.5, 1.0, 1.0)

@@ -38,9 +38,9 @@ MODALITIES = ("audio", "image", "text")
 @pytest.mark.parametrize("metric", ["macro_f1", "weighted_f1"])
 def test_where_no_label_holds_or_is_answered_the_score_is_0(metric):
     rng = np.random.default_rng(0)
-    truth_of, said = np.zeros((60, 2), np.int64), np.zeros((60, 2), np.int64)
+    truth_of, said = np.zeros((240, 2), np.int64), np.zeros((240, 2), np.int64)
     truth_of[:2], said[:1] = 1, 1  # most resamples of the groups have none of it
-    groups = np.array([f"g{i}" for i in range(60)], object)
+    groups = np.array([f"g{i}" for i in range(240)], object)
     found = interval(tally(metric, truth_of, said, groups, 2), rng, 500, 0.025)
     assert found.value == pytest.approx(f1_score(truth_of, said, average="macro"))
     assert 0 == found.low < found.value <= found.high <= 1
