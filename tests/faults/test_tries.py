@@ -42,8 +42,19 @@ def step(monkeypatch: pytest.MonkeyPatch, *codes: int) -> tuple[operators.Step, 
     return operators.Step(task_id="t", verb="stage"), asked
 
 
-def execute(task: operators.Step) -> Any:
-    return operators.Step.execute.__wrapped__(task, {"run_id": "r"})  # type: ignore[attr-defined]  # Airflow guards it
+class Left:
+    """What a task leaves to others."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def xcom_push(self, key: str, value: str) -> None:
+        self.values[key] = value
+
+
+def execute(task: operators.Step, left: Left | None = None) -> Any:
+    context = {"run_id": "r", "ti": left or Left()}
+    return operators.Step.execute.__wrapped__(task, context)  # type: ignore[attr-defined]  # Airflow guards it
 
 
 @pytest.mark.parametrize("code", [INFRASTRUCTURE, -signal.SIGKILL, 137])
@@ -57,8 +68,10 @@ def test_infrastructure_is_for_airflow_to_try_again(monkeypatch: pytest.MonkeyPa
 
 def test_a_mistake_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     task, asked = step(monkeypatch, MISTAKE)
+    left = Left()
     with pytest.raises(AirflowFailException, match=r"^why$"):
-        execute(task)
+        execute(task, left)
+    assert left.values == {operators.FAILURE: "why"}
     assert len(asked) == 1
 
 
