@@ -32,6 +32,7 @@ What several of them use lies beside the folders:
     splits                   train, validation, test, of which only train may be fitted to
     bundle                   a model, whole
     measures, tally, curves  what scores are made of, by group; areas under curves
+    intervals                how sure they are
     zero_shot                classes that are only described, by a bundle
     params, targets, schema  params.yaml, checked; what a target asks for
     notices                  who is told what happened, and how

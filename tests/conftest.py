@@ -14,6 +14,7 @@ PROCESSES = (
     "extract/test_brought.py",
     "faults",
     "finetune",
+    "gate/test_error_rates.py",
     "gate/test_years.py",
     "gc",
     "profile/test_fuzz.py",

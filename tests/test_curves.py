@@ -6,7 +6,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.preprocessing import label_binarize
 
 from tasks.errors import ContractBroken
-from tasks.measures import blind, constant, interval, said, standard_error, tally
+from tasks.intervals import interval, standard_error
+from tasks.measures import blind, constant, said, tally
 from tasks.targets import METRICS, RANKING, Output
 
 ORACLES = {"auroc": roc_auc_score, "auprc": average_precision_score}

@@ -5,7 +5,8 @@ import pytest
 from scipy.special import softmax
 from sklearn import metrics as sk
 
-from tasks.measures import interval, tally
+from tasks.intervals import interval
+from tasks.measures import tally
 from tasks.tables import decided
 from tasks.targets import METRICS, RANKING, Output
 

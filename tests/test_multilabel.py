@@ -17,7 +17,8 @@ from tasks.evaluate.__main__ import evaluate
 from tasks.features import read_features
 from tasks.files import read_json, write_json
 from tasks.gate.__main__ import gate
-from tasks.measures import interval, standard_error, tally
+from tasks.intervals import interval, standard_error
+from tasks.measures import tally
 from tasks.params import PARAMS
 from tasks.paths import ANCHOR, BUNDLE, CANDIDATES, CHAMPION, FEATURES, MANIFEST, REPORTS
 from tasks.robustness.__main__ import robustness

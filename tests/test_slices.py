@@ -10,7 +10,7 @@ from scipy.stats import false_discovery_control
 from tasks.gate.rows.slices import holm
 from tasks.slices import MOST, slices
 from tasks.targets import Output
-from tests.gate.test_gate import Night, one_hot
+from tests.gate.nights import Night, one_hot
 
 OUTPUT = Output("classification", ("cat", "dog"))
 SAMPLES = pa.table(

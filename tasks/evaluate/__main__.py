@@ -18,7 +18,8 @@ from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.evaluate.shares import asked, shares_of_answers, shares_of_score
 from tasks.features import Features
 from tasks.files import new_folder, read_json, write_json
-from tasks.measures import clipped, constant, interval
+from tasks.intervals import interval
+from tasks.measures import clipped, constant
 from tasks.params import Params, load
 from tasks.paths import REPORTS, candidate_folders, finetuned
 from tasks.slices import slices

@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from tasks.evaluate.scores import ALONE, Judged, Sureness
-from tasks.measures import interval
+from tasks.intervals import interval
 from tasks.tally import Tally
 
 LATE = "late"

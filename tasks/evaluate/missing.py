@@ -12,7 +12,8 @@ import torch
 from tasks.evaluate.scores import Judged, Sureness
 from tasks.features import Features
 from tasks.files import read_json
-from tasks.measures import interval, said, tally
+from tasks.intervals import interval
+from tasks.measures import said, tally
 from tasks.tally import Tally
 from tasks.train.mapping import Filling
 from tasks.train.network import Modal

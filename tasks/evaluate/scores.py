@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.measures import Interval, blind, clipped, interval, said, tally
+from tasks.intervals import Interval, interval
+from tasks.measures import blind, clipped, said, tally
 from tasks.params import keyed_seed
 from tasks.tables import decided
 from tasks.tally import Tally

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from tasks.evaluate.scores import Judged, Sureness
 from tasks.features import Features
-from tasks.measures import interval, said, tally
+from tasks.intervals import interval
+from tasks.measures import said, tally
 from tasks.tables import decided, labelled
 from tasks.tally import Tally, weighted
 from tasks.targets import Output

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from tasks.errors import NoData
 from tasks.files import read_json
-from tasks.measures import Interval, blind, constant, interval, said, tally
+from tasks.intervals import Interval, interval
+from tasks.measures import blind, constant, said, tally
 from tasks.params import Gate, Params, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
 from tasks.slices import slices

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from tasks.errors import ContractBroken
 from tasks.gate.evidence import Evidence, Rows
 from tasks.gate.row import Row, measured, told
-from tasks.measures import Interval, charge, one_more, quantile, standard_error, surely
+from tasks.intervals import Interval, charge, one_more, quantile, standard_error, surely
 from tasks.params import Gate
 from tasks.tally import Tally
 
@@ -39,7 +39,6 @@ class Pair:
     mine: Tally
     theirs: Tally
     samples: int
-    metric: str
 
     @property
     def difference(self) -> Tally:
@@ -49,7 +48,7 @@ class Pair:
     @property
     def each(self) -> float:
         """What one independent sample counts."""
-        return one_more(self.theirs, self.samples, self.metric)
+        return one_more(self.theirs, self.samples)
 
     def bounded(self, sure: float) -> Interval:
         """The difference with its one-sided bounds."""
@@ -111,7 +110,7 @@ def paired(who: str, evidence: Evidence, rows: Rows) -> Pair | None:
     if len(set(evidence.groups[rows])) < 2:
         return None
     theirs = evidence.tally(aligned(who, evidence), rows)
-    return Pair(evidence.tally(evidence.candidate, rows), theirs, int(rows.sum()), evidence.gate.metric)
+    return Pair(evidence.tally(evidence.candidate, rows), theirs, int(rows.sum()))
 
 
 def weighed(newer: Pair | None, older: Pair | None, whole: Pair | None, sure: float, margin: float) -> Compared:

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.measures import Interval
+from tasks.intervals import Interval
 
 Answer = Literal["pass", "fail", "not applicable"]
 

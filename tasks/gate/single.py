@@ -1,7 +1,7 @@
 """The candidate's gain over the best single modality on complete cases, as evaluate measured it."""
 
 from tasks.gate.evidence import Evidence
-from tasks.measures import Interval
+from tasks.intervals import Interval
 
 
 def gain_over_single(evidence: Evidence) -> tuple[Interval | None, str]:

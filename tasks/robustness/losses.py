@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.evaluate.scores import Sureness
-from tasks.measures import Interval, clipped, interval, said, tally
+from tasks.intervals import Interval, interval
+from tasks.measures import clipped, said, tally
 from tasks.robustness import Shown
 from tasks.robustness.answers import Answers
 from tasks.robustness.areas import effective, relative

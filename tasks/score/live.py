@@ -2,7 +2,7 @@
 
 A sample that was predicted gets its label later: by an event of its id, or by landing with one in the training zone. Samples
 that the version had been made with do not count: it has seen their labels. What comes of it is a point per batch and per day,
-and one of all, each with the interval of tasks/measures.py.
+and one of all, each with the interval of tasks/intervals.py.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from tasks.evaluate.scores import Sureness
 from tasks.index import Batch
-from tasks.measures import clipped, interval, said, tally
+from tasks.intervals import interval
+from tasks.measures import clipped, said, tally
 from tasks.raw import WITHDRAWN, read_events, read_samples
 from tasks.score.tables import about
 from tasks.targets import RANKING, Output, number, outputs

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.measures import standard_error
+from tasks.intervals import standard_error
 from tasks.tally import Tally
 
 RULE = (

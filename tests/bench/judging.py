@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.measures import Interval, interval, tally
+from tasks.intervals import Interval, interval
+from tasks.measures import tally
 from tasks.select.rule import Judged, choose
 from tasks.tally import Tally
 

@@ -1,6 +1,6 @@
 """What 200 simulated years of nights come to, beside a gate that compares two numbers on one test set."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -54,11 +54,11 @@ class Reigning:
 
 def tally(rights: Rights):
     sums = np.stack([rights, np.full(len(rights), SIZE)]).astype(float)
-    return of_sums(sums.T, lambda total: total[..., 0] / total[..., 1])
+    return replace(of_sums(sums.T, lambda total: total[..., 0] / total[..., 1]), share=True)
 
 
 def pair(mine: Rights, theirs: Rights) -> Pair | None:
-    return Pair(tally(mine), tally(theirs), SIZE * len(mine), "accuracy") if len(mine) > 1 else None
+    return Pair(tally(mine), tally(theirs), SIZE * len(mine)) if len(mine) > 1 else None
 
 
 def lower(who: str, gate: Gate, mine: Rights, model: Reigning) -> float:

@@ -11,7 +11,8 @@ import pytest
 from tasks.evaluate.scores import Sureness
 from tasks.files import file_digest
 from tasks.index import Batch, Partition
-from tasks.measures import interval, tally
+from tasks.intervals import interval
+from tasks.measures import tally
 from tasks.raw import EVENTS
 from tasks.score.live import curve, fallen, late_labels, met, point
 from tasks.score.pictures import draw_live

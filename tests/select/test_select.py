@@ -11,7 +11,8 @@ import yaml
 
 from tasks.errors import ContractBroken, NoData
 from tasks.files import folder_digest, read_json
-from tasks.measures import standard_error, tally
+from tasks.intervals import standard_error
+from tasks.measures import tally
 from tasks.paths import BUNDLE, CANDIDATES, ENCODERS, REPORTS
 from tasks.select.__main__ import select
 from tasks.select.rule import Judged, choose

@@ -5,7 +5,7 @@ import math
 from tasks.gate.evidence import Evidence
 from tasks.gate.reigning import aligned, fault_of, since
 from tasks.gate.row import Row, measured, told
-from tasks.measures import Interval, quantile, standard_error
+from tasks.intervals import Interval, quantile, standard_error
 
 RULE = "the champion is not surely worse since its promotion than before, by more than gate.margin"
 

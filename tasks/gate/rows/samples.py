@@ -2,7 +2,7 @@
 
 from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row, told
-from tasks.measures import FEW_GROUPS
+from tasks.intervals import FEW_GROUPS
 
 RULE = f"the test set has at least {FEW_GROUPS} groups"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tasks.gate.evidence import Evidence, Rows
 from tasks.gate.reigning import Pair, fault_of, paired
 from tasks.gate.row import Row, measured, told
-from tasks.measures import standard_error, tail
+from tasks.intervals import standard_error, tail
 
 RULE = "in no slice of the test set is the candidate surely worse than the champion by more than gate.margin (Holm)"
 LEAST = 8  # groups of a slice: with fewer nothing is sure
