@@ -159,7 +159,7 @@ def test_an_encoder_from_elsewhere_stays_as_it_is(night):
     Path("params.yaml").write_text(json.dumps(params))
     finetune("gated")
     assert [path.name for path in (OUT / "encoders").iterdir()] == ["left"]
-    assemble(OUT, read_json(OUT / "candidate.json"), load(), BUNDLE)
+    assemble(OUT, read_json(OUT / "candidate.json"), load(), {}, BUNDLE)
     assert folder_digest(BUNDLE / "encoders/right") == folder_digest(ENCODERS / "right")
     assert folder_digest(BUNDLE / "encoders/left") == folder_digest(OUT / "encoders/left")
     params["modalities"]["left"]["encoder"] = source
@@ -200,7 +200,8 @@ def test_every_kind_of_encoder_is_fitted_from_what_it_prepares(kind, tmp_path, m
     inputs, encoders = prepared(chosen, encoder, samples, 1), Encoders({"thing": encoder}).eval()
     mask, time = ({"thing": torch.from_numpy(values)} for values in (features.mask, features.time))
     found = encoders(inputs, mask, time)["thing"]
-    torch.testing.assert_close(found[mask["thing"]], torch.from_numpy(features.tokens)[mask["thing"]], rtol=1e-4, atol=1e-5)
+    tokens = torch.from_numpy(features.tokens)  # in another batch, whose sums some processors take in another order
+    torch.testing.assert_close(found[mask["thing"]], tokens[mask["thing"]], rtol=1e-4, atol=1e-4)
     encoders.train()(inputs, mask, time)["thing"].square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in encoders.parameters())
 
