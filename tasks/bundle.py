@@ -1,6 +1,7 @@
 """A bundle: everything that is needed to predict from raw inputs, as safetensors and JSON; nothing in it is executed.
 
     bundle.json             {"modalities": {m: {"kind", "options"}}, "targets": {t: {"type", "classes"}}, "candidate": name}
+    calibration.json        {"temperature": {target: T}}; bundles from before there were any have none, which is as good as 1
     encoders/<m>/           weights.safetensors, encoder.json
     fusion/                 candidate.json, weights.safetensors; late fusion carries its parts as alone-<m>/ inside
     fusion/domains/         domains.json, weights.safetensors; where features are standardised by their sample's domain
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tasks.calibration import RANGE, all_tempered
 from tasks.errors import ContractBroken, NoData, UnknownName
 from tasks.extract import Loaded, load_encoder
 from tasks.features import Features
@@ -23,6 +25,7 @@ from tasks.train import Candidate, load_candidate
 from tasks.train.domains import FILES, FOLDER, Domains
 from tasks.train.neural import Answers
 
+CALIBRATION = "calibration.json"
 KEYS = {"modalities", "targets", "candidate"}
 
 
@@ -36,6 +39,7 @@ class Bundle:
         targets: target -> what is answered for it.
         candidate: the fitted head.
         domains: what is known of the sites or devices that samples come from.
+        temperature: by target, what its probabilities are calibrated with; 1 where none is named.
         encoders: those that were needed so far, loaded once.
     """
 
@@ -44,6 +48,7 @@ class Bundle:
     targets: dict[str, Output]
     candidate: Candidate
     domains: Domains = field(default_factory=Domains, repr=False)
+    temperature: dict[str, float] = field(default_factory=dict)
     encoders: dict[str, Loaded] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -74,7 +79,8 @@ class Bundle:
             encoder = read_json(folder / "encoders" / m / "encoder.json")
             if not isinstance(encoder, dict) or (encoder.get("kind"), encoder.get("width")) != (modalities[m], width):
                 raise ContractBroken(f"{folder / 'encoders' / m} must be of kind {modalities[m]} and width {width}")
-        return cls(folder, modalities, card.outputs, candidate, Domains.load(folder / "fusion", card))
+        domains, temperature = Domains.load(folder / "fusion", card), _temperatures(folder, card.outputs)
+        return cls(folder, modalities, card.outputs, candidate, domains, temperature)
 
     def predict(self, features: Mapping[str, Features], domain: Sequence[str] | None = None) -> Answers:
         """Per target probabilities float64 [n, classes] or values [n, 1], from the features of this bundle's own encoders.
@@ -88,7 +94,8 @@ class Bundle:
             ContractBroken: features of another width, or of unequal length.
         """
         self._check_names(features)
-        return self.candidate.predict(self.domains.normalised(features, domain))
+        answers = self.candidate.predict(self.domains.normalised(features, domain))
+        return all_tempered(answers, self.targets, self.temperature)
 
     def predict_raw(self, raw: Mapping[str, Sequence[bytes | None]], domain: Sequence[str] | None = None) -> Answers:
         """Per target probabilities float64 [n, classes] or values [n, 1], from raw bytes.
@@ -132,9 +139,34 @@ def _described(folder: Path) -> dict[str, Any]:
     return described
 
 
+def _temperatures(folder: Path, targets: Mapping[str, Output]) -> dict[str, float]:
+    """What calibration.json says, checked."""
+    path = folder / CALIBRATION
+    if not path.is_file():
+        return {}
+    said = read_json(path)
+    found = said.get("temperature") if isinstance(said, dict) and set(said) == {"temperature"} else None
+    wanted = {target for target, output in targets.items() if not output.is_number}
+    low, high = RANGE
+    if (
+        not isinstance(found, dict)
+        or not set(found) <= wanted
+        or not all(_between(low, value, high) for value in found.values())
+    ):
+        raise ContractBroken(
+            f"{path} must hold a temperature from {low:g} to {high:g} of {', '.join(sorted(wanted)) or 'nothing'}"
+        )
+    return found
+
+
+def _between(low: float, value: Any, high: float) -> bool:
+    return type(value) is float and low <= value <= high
+
+
 def _check_files(folder: Path, modalities: Sequence[str]) -> None:
     """Refuse links, and any file but those that a bundle of these modalities has."""
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+    found -= {CALIBRATION} if not (folder / CALIBRATION).is_symlink() else set()
     links = sorted(name for name in found if (folder / name).is_symlink())
     one, late = set(_files(modalities, [""])), set(_files(modalities, [f"/alone-{m}" for m in modalities]))
     if (folder / "fusion" / FOLDER).is_dir():

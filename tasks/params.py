@@ -52,6 +52,7 @@ class Split:
 
     val: float = 0.15
     test: float = 0.2
+    calibration: float = 0.25  # of val's groups, set aside to fit temperatures to; 0: none are fitted
     folds: int = 5
     fold: int | None = None  # 0 … folds - 1: that fold is the test set (k-fold by group)
     embargo_s: float = 0.0  # with timestamps and no groups: gap between train, val and test
@@ -182,6 +183,11 @@ class Gate:
     floor: float | None = None  # lowest acceptable score (lower bound); null: the metric's own, if it has one
     floor_over_prior: float = 0.05  # above always answering the commonest class, or the mean (lower bound)
     floor_over_single: float | None = None  # above the best single modality (lower bound), if asked for
+    calibration: float = 0.05  # how far probabilities may be off on average, surely; see rows/calibration.py
+    rows: Any = field(default_factory=dict)  # row -> blocking or warning, where it is to be another than by default
+    latency_p95_ms: float | None = None  # these three are measured on the machine: beyond a limit, the page warns
+    size_mb: float | None = None
+    gpu_hours: float | None = None
     verify: bool = False  # make the candidate again from nothing before it is promoted; only the same bytes are
 
 

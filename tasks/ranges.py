@@ -27,12 +27,34 @@ COUNTS = (
 SHARES = (
     "split.val",
     "split.test",
+    "split.calibration",
+    "gate.calibration",
     "validate.quarantine_share",
     "validate.missing_share",
     "pretrain.hidden",
     "train.modality_dropout",
     "train.distil",
 )
+
+ROWS = (  # of a verdict: the files of tasks/gate/rows/
+    "anchor",
+    "calibration",
+    "champion",
+    "decay",
+    "dominance",
+    "floor",
+    "floor_over_prior",
+    "floor_over_single",
+    "guard",
+    "homogenisation",
+    "interaction",
+    "missing",
+    "noisy",
+    "samples",
+    "slices",
+    "whole",
+)
+ALWAYS = frozenset({"anchor", "champion", "floor", "whole"})  # without these a verdict would say nothing
 
 
 def check_ranges(params: "Params") -> None:
@@ -54,6 +76,7 @@ def check_ranges(params: "Params") -> None:
     _check_fits(params)
     _check_domains(params)
     _check_processes(params)
+    _check_rows(params.gate.rows)
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
@@ -138,6 +161,18 @@ def _check_precision(params: "Params") -> None:
     for where, precision in asked.items():
         if volumes and params.device == "cpu" and precision == "bf16":
             raise WrongValue(f"params.yaml: {where} bf16 needs a GPU where volumes' encoders are fitted ({', '.join(volumes)})")
+
+
+def _check_rows(rows: Any) -> None:
+    if not isinstance(rows, Mapping):
+        raise WrongValue(f"params.yaml: gate.rows must be a mapping of rows to blocking or warning, got {rows!r}")
+    for name, how in rows.items():
+        if name not in ROWS:
+            raise UnknownName("row in params.yaml: gate.rows", str(name), ROWS)
+        if how not in ("blocking", "warning"):
+            raise WrongValue(f"params.yaml: gate.rows.{name} must be blocking or warning, got {how!r}")
+        if how == "warning" and name in ALWAYS:
+            raise WrongValue(f"params.yaml: gate.rows.{name} always blocks: without it a verdict would mean nothing")
 
 
 def _check_window(split: "Split") -> None:

@@ -1,6 +1,7 @@
-"""Which samples teach, which choose, which judge: train, val and test.
+"""Which samples teach, which choose, which say how sure answers may be, which judge: train, val, calibration and test.
 
 - A given split is kept. When no row is given `val`, it is carved out of the given `train` rows.
+- `split.calibration` of val's groups are set aside, where there are enough: temperatures are fitted to them, and nothing else.
 - Any other row gets its split from a hash of its own group (or of its sample_id, when it has none), so that it keeps it
   whoever comes or goes, and encoders fitted on the reference alone agree with every later night.
 - A table with timestamps and no group at all is split by time: train, then val, then test, `split.embargo_s` apart.
@@ -22,7 +23,10 @@ from tasks.params import Params, Split
 from tasks.raw import read_samples
 from tasks.targets import SEPARATOR, Output, Target, names, number
 
-PARTS = ("train", "val", "test")
+PARTS = ("train", "val", "calibration", "test")
+NEEDED = ("train", "val", "test")
+HELD_OUT = ("val", "calibration", "test")
+ENOUGH = 40  # groups of val, from which on some are set aside: with fewer, choosing a model needs them all
 NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by
 
 
@@ -35,7 +39,7 @@ def assign(samples: pd.DataFrame, split: Split, seed: int) -> pd.Series:
         seed: of the hash.
 
     Returns:
-        "train", "val", "test" or "" (in no part), aligned with `samples`.
+        One of `PARTS`, or "" (in no part), aligned with `samples`.
     """
     given = samples["split"].fillna("")
     parts = given.copy()
@@ -49,7 +53,7 @@ def assign(samples: pd.DataFrame, split: Split, seed: int) -> pd.Series:
     if not (given == "val").any():
         carved = _carved(samples[given == "train"], split, seed, timed)
         parts[carved.index] = carved
-    return parts
+    return parts.mask(_set_aside(samples, parts, split, seed), "calibration")
 
 
 def groups(samples: pd.DataFrame) -> pd.Series:
@@ -85,6 +89,15 @@ def _carved(train: pd.DataFrame, split: Split, seed: int, timed: bool) -> pd.Ser
         return _cut_by_time(train["timestamp"], split.val, 0.0, split.embargo_s)
     names = groups(train)
     return names.map({group: "val" if share(seed, "val", group) < split.val else "train" for group in names.unique()})
+
+
+def _set_aside(samples: pd.DataFrame, parts: pd.Series, split: Split, seed: int) -> pd.Series:
+    """Which rows of val are set aside for calibration, whole groups: bool, aligned with `samples`."""
+    names = groups(samples[parts == "val"])
+    if names.nunique() < ENOUGH:
+        return pd.Series(False, index=samples.index)
+    drawn = {group: share(seed, "calibration", group) < split.calibration for group in names.unique()}
+    return names.map(drawn).reindex(samples.index, fill_value=False).astype(bool)
 
 
 def _cut_by_time(times: pd.Series, val: float, test: float, embargo_s: float) -> pd.Series:
@@ -234,7 +247,7 @@ def requirements(samples: pd.DataFrame, parts: pd.Series, params: Params) -> lis
         needed = split.min_groups if split.fold is None else min(split.min_groups, split.folds)  # a group in each fold
         found.append(Requirement(f"{what} to split", units.nunique(), needed, k_fold))
         found += _per_class(free, params)
-    found += [Requirement(f"labelled samples in {part}", int((parts == part).sum()), 1, k_fold) for part in PARTS]
+    found += [Requirement(f"labelled samples in {part}", int((parts == part).sum()), 1, k_fold) for part in NEEDED]
     return found + [need for name in params.targets for need in _per_target(name, samples, parts, params, k_fold)]
 
 

@@ -105,7 +105,7 @@ def bundle(split: int, samples: int, epochs: int = 15, width: int = 64, text: So
     folder.mkdir(exist_ok=True)
     candidate.save(folder)
     kinds = {m: {"kind": load_encoder(ENCODERS / m).card.kind} for m in raw}
-    assemble(folder, asdict(candidate.card), check({"modalities": kinds, "targets": {"label": {}}}), Path("bundle"))
+    assemble(folder, asdict(candidate.card), check({"modalities": kinds, "targets": {"label": {}}}), {}, Path("bundle"))
     return Bundle.load(Path("bundle"))
 
 

@@ -36,7 +36,7 @@ def night(tmp_path, monkeypatch, fitted):
 
 
 def bundled(name):
-    assemble(PLAIN / name, read_json(PLAIN / name / "candidate.json"), load(), BUNDLE)
+    assemble(PLAIN / name, read_json(PLAIN / name / "candidate.json"), load(), {}, BUNDLE)
     return BUNDLE
 
 

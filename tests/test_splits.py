@@ -48,7 +48,21 @@ def test_shares_are_met_and_no_group_is_cut():
     assert parts.groupby(samples["group"]).nunique().max() == 1
     shares = parts.value_counts(normalize=True)
     assert shares["test"] == pytest.approx(0.2, abs=0.03)
-    assert shares["val"] == pytest.approx(0.15, abs=0.03)
+    assert shares["val"] + shares["calibration"] == pytest.approx(0.15, abs=0.03)
+    assert shares["calibration"] / (shares["val"] + shares["calibration"]) == pytest.approx(0.25, abs=0.1)
+
+
+def test_calibration_is_set_aside_of_val_alone_by_group_where_there_are_enough():
+    samples = table(8000)
+    with_it, without = splits.assign(samples, Split(), 0), splits.assign(samples, Split(calibration=0.0), 0)
+    assert (without[with_it == "calibration"] == "val").all()
+    assert without[with_it != "calibration"].equals(with_it[with_it != "calibration"])
+    given = table(8000, split=lambda i: ("train", "val", "val", "test")[i // 4 % 4])
+    parts = splits.assign(given, Split(), 0)
+    assert set(given["split"][parts == "calibration"]) == {"val"}
+    assert parts.groupby(given["group"]).nunique().max() == 1
+    few = table(splits.ENOUGH * 4 - 4, split=lambda i: "val" if i // 4 else "train")  # of four samples each
+    assert set(splits.assign(few, Split(), 0)) == {"train", "val"}
 
 
 def test_a_sample_keeps_its_split_whoever_comes_or_goes():
@@ -93,7 +107,7 @@ def test_time_splits_in_order_with_an_embargo():
     samples = table(1000, group=lambda i: "", timestamp=lambda i: float(i)).sample(frac=1, random_state=1)
     parts = splits.assign(samples, Split(embargo_s=10), 0)
     times = samples["timestamp"]
-    train, val, test = (times[parts == part] for part in splits.PARTS)
+    train, val, test = (times[parts.isin(of)] for of in (["train"], ["val", "calibration"], ["test"]))
     assert val.min() - train.max() > 10
     assert test.min() - val.max() > 10
     assert len(test) == pytest.approx(200, abs=2)

@@ -113,6 +113,6 @@ def planted(tmp_path_factory):
 )
 def test_a_candidate_without_a_shared_space_is_refused(planted, tmp_path, monkeypatch, name, says):
     enter_copy(planted, tmp_path, monkeypatch)
-    assemble(CANDIDATES / name, read_json(CANDIDATES / name / "candidate.json"), load(), BUNDLE)
+    assemble(CANDIDATES / name, read_json(CANDIDATES / name / "candidate.json"), load(), {}, BUNDLE)
     with pytest.raises(ContractBroken, match=says):
         zero_shot(Bundle.load(BUNDLE), {"image": [b""]}, {"text": [b""]})

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tasks.calibration import all_tempered
 from tasks.errors import ContractBroken
 from tasks.evaluate.alike import alike
+from tasks.evaluate.calibrated import calibrated
 from tasks.evaluate.interaction import interaction
 from tasks.evaluate.missing import mapped, means, recalls, without
-from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_scores, draw_shares, draw_values
+from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_reliability, draw_scores, draw_shares, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.evaluate.shares import asked, shares_of_answers, shares_of_score
 from tasks.features import Features
@@ -34,9 +36,9 @@ from tasks.train.neural import Answers, Neural
 
 
 def evaluate() -> None:
-    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, scores.png, shares.png and a picture per target.
+    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, scores.png, shares.png, reliability.png and pictures.
 
-    A picture is confusion.png, labels.png of several labels or predicted.png of a regression; of another target than the
+    A target's is confusion.png, labels.png of several labels or predicted.png of a regression; of another target than the
     gate's it has the name in front, <target>-confusion.png, and its scores stand under `others`.
 
     Raises:
@@ -52,8 +54,11 @@ def evaluate() -> None:
         raise ContractBroken(f"no sample of split test is labelled in {target}: raise split.test in params.yaml")
     folders = candidate_folders(params.modalities, params.fusions, params.train.finetune)
     with steady(params.threads):
-        answers, parameters = predicted(test, folders)
-        subsets = asked(*understood(test, folders[selected]), target)
+        raw, parameters = predicted(test, folders)
+        warmth = {name: choice["candidates"][name]["temperature"] for name in raw}
+        answers = {name: all_tempered(answer, outputs, warmth[name]) for name, answer in raw.items()}
+        candidate, features = understood(test, folders[selected])
+        subsets = asked(lambda some: all_tempered(candidate.predict(some), outputs, warmth[selected]), features, target)
     sure = Sureness(params.evaluate.bootstrap, params.evaluate.confidence, params.seed)
     complete = np.logical_and.reduce([present(body) for body in test.features.values()])
     judged = {name: judged_of(name, output, test, answers, parameters) for name, output in outputs.items()}
@@ -64,6 +69,9 @@ def evaluate() -> None:
         with steady(params.threads):
             scores["alike"] = alike(deciding, test.features, np.flatnonzero(known), sure)
         scores["interaction"] = joined(deciding.where(complete[known]), choice, params, sure)
+        scores["calibration"] = calibrated(deciding, selected, raw[selected][target][known], choice, target, sure)
+        if scores["calibration"]:
+            draw_reliability(folder / "reliability.png", scores["calibration"], selected)
         scores["slices"] = apart(deciding, test.samples.filter(pa.array(known)), params, selected, sure)
         scores["shares"] = subsets and shares_of_score(subsets, judged[target], metric, sure)
         if subsets:

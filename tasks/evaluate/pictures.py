@@ -112,6 +112,26 @@ def draw_shares(path: Path, shares: Mapping[str, Any], selected: str, metric: st
     save(figure, path)
 
 
+def draw_reliability(path: Path, found: Mapping[str, Any], selected: str) -> None:
+    """Draw how often answers are right against how sure they are, with and without the temperature; on the line both agree."""
+    figure, axes = plt.subplots(figsize=(4.6, 4.4), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+    before, bins = found["before"]["bins"], found["bins"]
+    if found["temperature"] != 1.0:
+        axes.plot([b["sure"] for b in before], [b["right"] for b in before], "o--", color=PLAIN, markersize=4, alpha=0.7)
+    ends = [[max(b["right"] - b["low"], 0) for b in bins], [max(b["high"] - b["right"], 0) for b in bins]]
+    axes.errorbar(
+        [b["sure"] for b in bins], [b["right"] for b in bins], ends, fmt="o-", color=SELECTED, markersize=5, linewidth=1
+    )
+    lines = [f"{selected}: off by {found['error']:.3f}"]
+    if found["temperature"] != 1.0:
+        lines.append(f"dashed: without the temperature of {found['temperature']:.2f}, off by {found['before']['error']:.3f}")
+    axes.set(xlabel="how sure the answers of a bin are", ylabel="share of them that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_title("\n".join(lines), fontsize=9)
+    axes.grid(alpha=0.3)
+    save(figure, path)
+
+
 def _dots(axes: Any, names: Sequence[str], rows: Mapping[str, Any], selected: str, metric: str) -> None:
     for place, name in enumerate(names):
         row, colour = rows[name][metric], SELECTED if name == selected else PLAIN

@@ -5,7 +5,7 @@ Contribution and Cooperation of Individual Modalities", IJCAI 2022. What a subse
 other modalities are not there, which training with modality dropout has shown it; with none it answers the train split's prior.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, combinations
 from math import factorial
@@ -21,7 +21,7 @@ from tasks.measures import said, tally
 from tasks.tables import decided, labelled
 from tasks.tally import Tally, weighted
 from tasks.targets import Output
-from tasks.train import Candidate
+from tasks.train.neural import Answers
 
 MOST = 8  # modalities; every one more doubles what the model is asked
 
@@ -57,20 +57,20 @@ class Asked:
         return frozenset(self.modalities)
 
 
-def asked(candidate: Candidate, features: Mapping[str, Features], target: str) -> Asked | None:
-    """Ask a candidate with every subset of the modalities; None beyond MOST of them.
+def asked(predict: Callable[[Mapping[str, Features]], Answers], features: Mapping[str, Features], target: str) -> Asked | None:
+    """Ask a model with every subset of the modalities; None beyond MOST of them.
 
     Args:
-        candidate: that is explained.
+        predict: of the model that is explained.
         features: modality -> features of the same n samples.
-        target: one of the candidate's.
+        target: one of the model's.
     """
     names = tuple(sorted(features))
     if len(names) > MOST:
         return None
     gone = {m: Features(body.tokens, np.zeros_like(body.mask), body.time) for m, body in features.items()}
     subsets = chain.from_iterable(combinations(names, size) for size in range(len(names) + 1))
-    return Asked(names, {frozenset(s): candidate.predict({**gone, **{m: features[m] for m in s}})[target] for s in subsets})
+    return Asked(names, {frozenset(s): predict({**gone, **{m: features[m] for m in s}})[target] for s in subsets})
 
 
 def shares_of_score(found: Asked, judged: Judged, metric: str, sure: Sureness) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tasks.steady import steady
 from tasks.train.__main__ import write
 from tasks.train.fit import InFront, fit
 from tasks.train.fusions import FUSIONS
-from tasks.train.inputs import Inputs, read_inputs, read_outputs, read_samples_of
+from tasks.train.inputs import Inputs, read_aside, read_inputs, read_outputs, read_samples_of
 from tasks.train.network import Network
 from tasks.train.neural import Neural
 from tasks.train.rows import Rows
@@ -31,7 +31,7 @@ def finetune(fusion: str) -> None:
     It starts from the encoders of `pretrain`; losses and knobs are those of `train` but for `processes` (it is one) and for
     `align`, `missing` and `domains`, which are about features that stay as they are. Early stopping waits until something was
     learned. Encoders from elsewhere stay as they are. encoders/<m>/ holds what was fitted, features/<m>/ what it makes of
-    validation and test samples: nothing is fitted on the latter.
+    the samples that are not train.
 
     Raises:
         UnknownName: no such fusion.
@@ -52,7 +52,8 @@ def finetune(fusion: str) -> None:
             candidate = fit(finetuned(fusion), "finetune", fusion, train, val, task, in_front=front)
         with steady(threads=1):
             encoded = write_encoders(candidate, encoders, params.device, folder)
-            write(candidate, val.by_own_encoders(folder), folder)
+            aside = read_aside(params.modalities)
+            write(candidate, val.by_own_encoders(folder), aside and aside.by_own_encoders(folder), folder)
     count(encoded=encoded, steps=candidate.card.steps)
 
 
@@ -82,13 +83,13 @@ def in_front(encoders: dict[str, Loaded], train: Inputs, val: Inputs, params: Pa
 
 
 def write_encoders(candidate: Neural, encoders: dict[str, Loaded], device: str, folder: Path) -> int:
-    """Take the encoders from in front of the network, write them and what they make of validation and test samples.
+    """Take the encoders from in front of the network, write them and what they make of the samples that are not train.
 
     Returns:
         the number of raw samples that were encoded.
     """
     candidate.network.encoders, encoded = None, 0
-    samples = read_samples_of(["val", "test"])
+    samples = read_samples_of(["val", "calibration", "test"])
     for modality, one in encoders.items():
         place = folder / "encoders" / modality
         save_encoder(place, replace(one.card, steps=one.card.steps + candidate.card.steps), one.network)

@@ -19,7 +19,7 @@ def reads() -> None:
     Raises:
         NoData: features or the manifest are absent.
     """
-    samples = read_samples_of(["train", "val", "test"])
+    samples = read_samples_of(["train", "val", "calibration", "test"])
     ours = [m for m, chosen in sorted(load().modalities.items()) if chosen.encoder is None]
     found = [partition for modality in ours for _, partition in holding(modality, samples)]
     print(json.dumps([str(RAW / partition.path) for partition in found]))

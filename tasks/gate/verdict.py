@@ -1,6 +1,7 @@
 """From rows to a verdict."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tasks.gate.evidence import Evidence
@@ -13,11 +14,16 @@ FEW_GROUPS = 8  # below so many a bootstrap over groups covers too rarely: its w
 
 
 def judged(evidence: Evidence) -> list[Row]:
-    """Every row; when the evidence is not whole, that row alone, since the others would measure something else."""
+    """Every row; when the evidence is not whole, that row alone, since the others would measure something else.
+
+    Whether one blocks is its own to say, but for those that `gate.rows` names.
+    """
     first = ROWS["whole"](evidence)
     if first.verdict == "fail":
         return [first]
-    return [first, *(judge(evidence) for name, judge in ROWS.items() if name != "whole")]
+    found = [first, *(judge(evidence) for name, judge in ROWS.items() if name != "whole")]
+    asked = evidence.gate.rows
+    return [replace(row, blocking=asked[row.name] == "blocking") if row.name in asked else row for row in found]
 
 
 def decide(rows: Sequence[Row], evidence: Evidence, promotion: str) -> dict[str, Any]:

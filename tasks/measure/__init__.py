@@ -1,7 +1,7 @@
-"""What depends on the machine: how long a bundle takes for one sample, and how large it is.
+"""What depends on the machine: how long a bundle takes for one sample, how large it is, and what making it has cost.
 
 Never in a stage's outs, which depend on nothing but deps and params: a task measures, the report and MLflow show it, and
-no verdict leans on it.
+no verdict leans on it. Beyond a limit that params.yaml names, the page warns.
 """
 
 import math
@@ -18,9 +18,10 @@ from tasks.paths import INDEX, RAW
 from tasks.raw import read_partition
 
 SAMPLES = 100
-ROWS = {
+ROWS = {  # name on the page -> key of what is measured and of its limit below `gate`, what it is
     "latency, ms": ("latency_p95_ms", "95th percentile of the time for one raw sample, the first call left out"),
     "size, MB": ("size_mb", "of the bundle's files"),
+    "GPU, h": ("gpu_hours", "that the night's stages of pool gpu took together; what was there already took none"),
 }
 
 
@@ -66,23 +67,16 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
 
 
-def rows(measured: Mapping[str, float | int]) -> list[dict[str, Any]]:
-    """What was measured, as rows that can stand below the gate's: they inform and never block."""
-    reason = f"{measured['samples']} samples on this machine; informs, decides nothing"
-    return [
-        {
-            "name": name,
-            "blocking": False,
-            "rule": rule,
-            "measured": measured[key],
-            "low": None,
-            "high": None,
-            "needed": None,
-            "verdict": "not applicable",
-            "reason": reason,
-        }
-        for name, (key, rule) in ROWS.items()
-    ]
+def rows(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was measured, as rows that can stand below the gate's: they inform or warn, and never block."""
+    return [_row(name, rule, measured[key], measured["limits"].get(key)) for name, (key, rule) in ROWS.items()]
+
+
+def _row(name: str, rule: str, found: float, most: float | None) -> dict[str, Any]:
+    verdict = "not applicable" if most is None else "pass" if found <= most else "fail"
+    why = "no limit in params.yaml: informs" if most is None else f"at most {most:g} is asked for: warns, decides nothing"
+    told = {"measured": found, "low": None, "high": None, "needed": most, "verdict": verdict}
+    return {"name": name, "blocking": False, "rule": rule, **told, "reason": f"{found:g} on this machine; {why}"}
 
 
 def sources(work: Path) -> dict[str, Partition]:

@@ -95,6 +95,7 @@ def page(
             problems=problems,
             tables=facts.tables(scores),
             shares=facts.shares(scores),
+            calibration=(scores or {}).get("calibration"),
             slices=facts.slices(scores),
             missing=facts.missing(scores),
             damage=facts.damage(robustness),

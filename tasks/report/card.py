@@ -75,6 +75,8 @@ def _limits(verdict: Mapping[str, Any], scores: Mapping[str, Any]) -> Iterator[s
     yield "- Intervals are resampled by group; they do not tell what a group that nobody has seen would do."
     warned = [row for row in verdict["rows"] if not row["blocking"] and row["verdict"] == "fail"]
     yield from (f"- {row['name']} ({WARNS}): {code(row['reason'])}" for row in warned)
+    if told := scores.get("calibration"):
+        yield f"- A probability is off by {told['error']:.3f} on average (at a temperature of {told['temperature']:.2f})."
     if gain := scores.get("complete", {}).get("gain_over_best_single"):
         fusing = f"{gain['value']:+.3f} over {code(gain['single'])}"
         yield f"- What fusing gains, {fusing}, was measured where no modality is missing."

@@ -12,6 +12,7 @@ SLICES = 12  # parts of the test set on the page
 ALONE = "alone-"
 SHOWS = {  # what the pictures of `evaluate` show, for those who do not see them
     "scores": "the score of every candidate with its interval, best on top",
+    "reliability": "how often answers of the selected model are right against how sure they are",
     "shares": "what each modality adds to the score, from none of them to all of them",
     "confusion": "confusion matrix of the selected model on the test set: true classes against predicted ones",
     "labels": "F1 of each label on the test set",

@@ -50,7 +50,8 @@ def _docs(body: Mapping[str, Any]) -> object:
 def _measure(body: Mapping[str, Any]) -> object:
     from tasks.run.measured import measured
 
-    return measured(settings(), body["opened"]["commit"], _locks(body["fragments"]))
+    spent_s = {name: fragment["spent_s"].get("repro", 0.0) for name, fragment in body["fragments"].items()}
+    return measured(settings(), body["opened"]["commit"], _locks(body["fragments"]), spent_s)
 
 
 def _close(body: Mapping[str, Any]) -> object:

@@ -1,7 +1,7 @@
 """What a bundle says of samples, as columns of a table: decisions, probabilities, and what each modality carries."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ from tasks.evaluate.shares import MOST, asked, shares_of_answers
 from tasks.features import Features
 from tasks.tables import decided
 from tasks.targets import SEPARATOR, Output
-from tasks.train import Candidate
 from tasks.train.inputs import present
 from tasks.train.neural import Answers
 
@@ -48,7 +47,7 @@ def answered(bundle: Bundle, features: Mapping[str, Features], domain: Sequence[
     answers = answering.predict(features)
     for target, output in bundle.targets.items():
         columns |= said(target, answers[target], output)
-        found = asked(cast(Candidate, answering), features, target)  # it asks for `predict` alone
+        found = asked(answering.predict, features, target)
         shares = shares_of_answers(found, output) if found else {}
         columns |= {share_column(m, target): values for m, values in shares.items()}
     return columns

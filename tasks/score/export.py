@@ -6,8 +6,8 @@ gives them; those of a bundle that knows domains after `bundle.domains.normalise
     inputs    <modality>.tokens float32 [batch, t, d], <modality>.mask bool [batch, t], <modality>.time float32 [batch, t] (s)
     outputs   <target> float32 [batch, classes]: logits; of a value [batch, 1]: standardised, see the file's metadata
 
-The file's metadata `nightloom` is JSON: per target its type and classes, the mean and deviation of a value, and the prior that
-answers for a sample of which no modality is there.
+The metadata `nightloom` is JSON: per target its type and classes, the mean and deviation of a value, the temperature that
+logits are divided by before they become probabilities, and the prior that answers for a sample of which no modality is there.
 """
 
 import argparse
@@ -53,12 +53,13 @@ class Head(nn.Module):
         return tuple(answers[target] for target in self.network.targets)
 
 
-def export(candidate: Any, steps: Mapping[str, int]) -> bytes:
+def export(candidate: Any, steps: Mapping[str, int], temperature: Mapping[str, float]) -> bytes:
     """A fitted head as an ONNX file.
 
     Args:
         candidate: a network: a fusion, or a modality alone.
         steps: modality -> tokens of a sample, as its encoder gives them.
+        temperature: the bundle's, by target; 1 where none is named.
 
     Raises:
         ContractBroken: the candidate is no network, or ONNX cannot say what its fusion does; either is named.
@@ -76,7 +77,7 @@ def export(candidate: Any, steps: Mapping[str, int]) -> bytes:
         told = str(error.__cause__ or error).strip().splitlines()[-1][:300]
         raise ContractBroken(f"the fusion {card.settings['fusion']} of {card.name} cannot be told in ONNX: {told}") from error
     entry = model.metadata_props.add()
-    entry.key, entry.value = ABOUT, json.dumps(_about(card), sort_keys=True)
+    entry.key, entry.value = ABOUT, json.dumps(_about(card, temperature), sort_keys=True)
     content: bytes = model.SerializeToString()
     return content
 
@@ -120,13 +121,13 @@ def _sorted(values: Any, *, stable: bool = True, dim: int = -1, descending: bool
     return op.TopK(values, count, axis=dim, largest=int(descending), sorted=1)
 
 
-def _about(card: Card) -> dict[str, Any]:
+def _about(card: Card, temperature: Mapping[str, float]) -> dict[str, Any]:
     settings = card.settings
     return {
         target: {
             **output.as_json(),
             **settings.get("statistics", {}).get(target, {}),
-            **({} if output.is_number else {"prior": settings["prior"][target]}),
+            **({} if output.is_number else {"prior": settings["prior"][target], "temperature": temperature.get(target, 1.0)}),
         }
         for target, output in card.outputs.items()
     }
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with chosen(given.bundle, given.version) as folder:
             bundle = Bundle.load(folder)
             steps = {m: load_encoder(folder / "encoders" / m).shape[0] for m in bundle.modalities}
-            write_bytes(given.to, export(bundle.candidate, steps))
+            write_bytes(given.to, export(bundle.candidate, steps, bundle.temperature))
     except TasksError as mistake:
         print(f"nightloom: {mistake}", file=sys.stderr)
         return MISTAKE

@@ -14,8 +14,8 @@ KEPT = ("candidate.json", "domains.json", "weights.safetensors")  # not scores.p
 OWN = ("encoders", "features")  # of a candidate that was fitted end to end: the former have a place of their own in a bundle
 
 
-def assemble(candidate: Path, card: dict[str, Any], params: Params, bundle: Path) -> None:
-    """Write the bundle: bundle.json, encoders/<m>/ for the candidate's modalities alone, fusion/.
+def assemble(candidate: Path, card: dict[str, Any], params: Params, temperature: dict[str, float], bundle: Path) -> None:
+    """Write the bundle: bundle.json, calibration.json, encoders/<m>/ for the candidate's modalities alone, fusion/.
 
     Raises:
         NoData: an encoder is absent.
@@ -31,6 +31,7 @@ def assemble(candidate: Path, card: dict[str, Any], params: Params, bundle: Path
         shutil.copytree(candidate, folder / "fusion", ignore=_not_kept)
         described = {m: {"kind": body.kind, "options": dataclasses.asdict(body.options)} for m, body in modalities.items()}
         write_json(folder / "bundle.json", {"modalities": described, "targets": card["targets"], "candidate": card["name"]})
+        write_json(folder / "calibration.json", {"temperature": temperature})
 
 
 def _not_kept(folder: str, names: list[str]) -> set[str]:

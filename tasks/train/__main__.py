@@ -18,8 +18,9 @@ from tasks.train import Candidate
 from tasks.train.domains import Domains
 from tasks.train.fit import fit
 from tasks.train.fusions import FUSIONS
-from tasks.train.inputs import Inputs, read_domain, read_inputs, read_outputs, read_unlabelled
+from tasks.train.inputs import Inputs, read_aside, read_domain, read_inputs, read_outputs, read_unlabelled
 from tasks.train.late import Late
+from tasks.train.neural import Answers
 from tasks.train.plain import plain
 from tasks.train.task import Task
 
@@ -38,6 +39,7 @@ def train(name: str) -> None:
     with steady(params.threads), joined("tasks.train", name, params.train.processes, params.device) as ranks:
         task = Task(read_outputs(), params.targets, params.train, params.seed, ranks.device, ranks)
         fitting, judging = read_inputs(params.modalities, "train", also), read_inputs(params.modalities, "val")
+        aside = read_aside(params.modalities)
         domains = Domains()
         if params.train.domains != "none":
             fitting = fitting if also else replace(fitting, unlabelled=read_unlabelled(params.modalities))
@@ -53,20 +55,26 @@ def train(name: str) -> None:
     with new_folder(CANDIDATES / name) as folder, steady(params.threads):
         for candidate in candidates:
             place = folder / candidate.card.name if name == "plain" else folder
-            write(candidate, judging, place)
+            write(candidate, judging, aside and domains.adapted(aside), place)
             domains.only(candidate.card.modalities).save(place)
     count(steps=sum(candidate.card.steps for candidate in candidates))
 
 
-def write(candidate: Candidate, val: Inputs, folder: Path) -> None:
-    """Write a candidate and its answers for the validation samples."""
+def write(candidate: Candidate, val: Inputs, aside: Inputs | None, folder: Path) -> None:
+    """Write a candidate, and its answers for the validation samples and for those that were set aside for calibration."""
     folder.mkdir(exist_ok=True)
     candidate.save(folder)
-    columns = {"sample_id": val.samples["sample_id"].combine_chunks()}
-    answers = candidate.held_out(val) if isinstance(candidate, Late) else candidate.predict(val.features)
+    tables = [_table(val, candidate.held_out(val) if isinstance(candidate, Late) else candidate.predict(val.features))]
+    if aside is not None:
+        tables.append(_table(aside, candidate.predict(aside.features)))
+    write_parquet(folder / "scores.parquet", pa.concat_tables(tables).combine_chunks())
+
+
+def _table(inputs: Inputs, answers: Answers) -> pa.Table:
+    columns = {"sample_id": inputs.samples["sample_id"].combine_chunks()}
     for target, answer in answers.items():
         columns |= answer_columns(target, answer)
-    write_parquet(folder / "scores.parquet", pa.table(columns))
+    return pa.table(columns)
 
 
 if __name__ == "__main__":

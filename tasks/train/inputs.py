@@ -97,6 +97,12 @@ def read_inputs(modalities: Iterable[str], split: str, unlabelled: bool = False)
     return Inputs(samples, {m: aligned(m, samples) for m in sorted(modalities)})
 
 
+def read_aside(modalities: Iterable[str], manifest: Path = MANIFEST) -> Inputs | None:
+    """The samples that were set aside for calibration, with the features of these modalities; None where none are."""
+    splits = pq.read_table(manifest / "samples.parquet", columns=["split"])["split"].unique().to_pylist()
+    return read_inputs(modalities, "calibration") if "calibration" in splits else None
+
+
 def domains_of(samples: pa.Table) -> list[str] | None:
     """The domain of each row of the manifest, "" where it is not known; None where the manifest tells none."""
     return samples["domain"].to_pylist() if "domain" in samples.column_names else None

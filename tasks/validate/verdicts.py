@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tasks.slices import COLUMN
-from tasks.splits import NONE, groups, unlabelled_part
+from tasks.splits import HELD_OUT, NONE, groups, unlabelled_part
 from tasks.targets import number
 from tasks.validate.leaks import content
 from tasks.validate.night import Night
@@ -76,5 +76,5 @@ def _unlabelled(accepted: pd.DataFrame, night: Night) -> pd.Series:
     batches = [batch.key for batch in night.batches if batch.of_samples]
     parts = windowed(night.landed, parts, batches, night.params.split)[accepted.index]
     words = content(night)[accepted.index]
-    judged = words[accepted["part"].isin(["val", "test"]) & (words != "")]
+    judged = words[accepted["part"].isin(HELD_OUT) & (words != "")]
     return (parts == "train") & ~words.isin(judged)

@@ -13,7 +13,7 @@ def windowed(samples: pd.DataFrame, parts: pd.Series, batches: Sequence[str], sp
 
     Args:
         samples: landed rows with `batch`, `split`, `timestamp` (s) and `refused`.
-        parts: train, val, test or "", aligned with `samples`.
+        parts: as `splits.assign` gives them, aligned with `samples`.
         batches: keys of the batches of samples in the order in which they were accepted.
         split: names the window; recent is what the data say, no clock.
 
@@ -26,7 +26,7 @@ def windowed(samples: pd.DataFrame, parts: pd.Series, batches: Sequence[str], sp
     if split.window_s is not None:
         newest = samples.loc[samples["refused"] == "", "timestamp"].max()
         inside &= (newest - samples["timestamp"]) <= split.window_s
-    moved = (parts == "train") | ((parts == "val") & (samples["split"].fillna("") != "val"))
+    moved = (parts == "train") | (parts.isin(["val", "calibration"]) & (samples["split"].fillna("") != "val"))
     return parts.mask(moved & ~inside, NONE)
 
 

@@ -51,7 +51,7 @@ def night(tmp_path, monkeypatch, fitted):
 
 def crown(folder, name="logistic"):
     shutil.rmtree(folder)
-    assemble(PLAIN / name, read_json(PLAIN / name / "candidate.json"), load(), folder)
+    assemble(PLAIN / name, read_json(PLAIN / name / "candidate.json"), load(), {}, folder)
 
 
 def rows_of(who):

@@ -101,7 +101,7 @@ def features(values, there=True):
 
 def test_a_missing_modality_owes_nothing_and_the_others_what_they_add():
     given = {"a": features([1.0, 2.0]), "b": features([4.0, 0.0], [True, False])}
-    found = asked(Sum(), given, "size")
+    found = asked(Sum().predict, given, "size")
     shares = shares_of_answers(found, Output("regression"))
     assert shares["a"] == pytest.approx([1.0, 2.0])
     assert shares["b"] == pytest.approx([4.0, 0.0])
@@ -109,9 +109,9 @@ def test_a_missing_modality_owes_nothing_and_the_others_what_they_add():
 
 def test_so_many_modalities_are_not_asked_in_every_subset():
     given = {f"m{i}": features([1.0]) for i in range(MOST + 1)}
-    assert asked(Sum(), given, "size") is None
+    assert asked(Sum().predict, given, "size") is None
     del given["m0"]
-    assert len(asked(Sum(), given, "size").answers) == 2**MOST
+    assert len(asked(Sum().predict, given, "size").answers) == 2**MOST
 
 
 def test_who_decided_an_answer_is_counted_right_and_wrong():

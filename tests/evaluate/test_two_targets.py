@@ -165,7 +165,7 @@ def test_a_bundle_answers_values_from_raw_inputs(name):
     from tasks.select.assemble import assemble
 
     folder = Path("data/5_models/candidates", name if name == "mean" else f"plain/{name}")
-    assemble(folder, read_json(folder / "candidate.json"), load(), BUNDLE)
+    assemble(folder, read_json(folder / "candidate.json"), load(), {}, BUNDLE)
     bundle = Bundle.load(BUNDLE)
     features = read_features(FEATURES / "image/2026-11-01-aaaaaaaa-000.safetensors")
     found = bundle.predict_raw({"image": [tokens.tobytes() for tokens in features.tokens]})

@@ -105,6 +105,7 @@ class Night:
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
         self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
         self.columns, self.more, self.damaged = {}, "", damaged()
+        self.aside = 0  # samples that a temperature was fitted on
 
     def judge(self):
         reports = Path("data/6_reports")
@@ -121,6 +122,7 @@ class Night:
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
         metric = load().gate.metric
         scores = {"target": "label", "metric": metric, "selected": "mean", "samples": len(self.ids), "complete": complete}
+        scores |= {"calibration": {"fitted_on": {"samples": self.aside, "groups": self.aside}}}
         scores |= {"alike": self.alike, "interaction": self.interaction, "shares": self.shares}
         write_json(reports / "evaluate/scores.json", scores)
         write_json(reports / "robustness/robustness.json", {"metric": metric, **self.damaged})

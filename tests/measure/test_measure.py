@@ -55,10 +55,18 @@ def test_latency_is_per_sample_and_size_is_of_all_files(tmp_path: Path, asked: l
     assert measured == {"samples": 20, "latency_p50_ms": 10.0, "latency_p95_ms": 19.0, "size_mb": 2.0}
     assert asked[1:] == [{"image": [b"%d" % i], "text": [None]} for i in range(20)]
     assert asked[0] == asked[1]  # one call to warm up, not timed
-    assert [(row["name"], row["measured"], row["blocking"]) for row in measuring.rows(measured)] == [
-        ("latency, ms", 19.0, False),
-        ("size, MB", 2.0, False),
-    ]
+
+
+def test_beyond_a_limit_a_row_warns_and_without_one_it_informs() -> None:
+    measured = {"latency_p95_ms": 19.0, "size_mb": 2.0, "gpu_hours": 0.5, "limits": {"latency_p95_ms": 18.9, "size_mb": 2.0}}
+    rows = {row["name"]: row for row in measuring.rows(measured)}
+    assert {name: (row["measured"], row["needed"], row["verdict"]) for name, row in rows.items()} == {
+        "latency, ms": (19.0, 18.9, "fail"),
+        "size, MB": (2.0, 2.0, "pass"),
+        "GPU, h": (0.5, None, "not applicable"),
+    }
+    assert not any(row["blocking"] for row in rows.values())
+    assert "at most 18.9 is asked for: warns, decides nothing" in str(rows["latency, ms"]["reason"])
 
 
 def test_nothing_to_measure_on_is_said(tmp_path: Path) -> None:

@@ -117,6 +117,13 @@ def night(tmp_path: Path) -> dict[str, Any]:
         },
         "quarantine": tmp_path / "quarantine.parquet",
         "pictures": [tmp_path / "confusion.png"],
-        "measured": {"samples": 100, "latency_p50_ms": 3.1, "latency_p95_ms": 5.2, "size_mb": 1.25},
+        "measured": {
+            "samples": 100,
+            "latency_p50_ms": 3.1,
+            "latency_p95_ms": 5.2,
+            "size_mb": 1.25,
+            "gpu_hours": 0.1,
+            "limits": {},
+        },
         "links": {"Data Docs": str(tmp_path / "page" / "data_docs" / "index.html"), "Airflow": "http://127.0.0.1:8080/dags"},
     }

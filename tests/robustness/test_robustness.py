@@ -57,7 +57,7 @@ def folder_of(name):
 def select(name):
     """Put a candidate into the bundle."""
     shutil.rmtree(BUNDLE, ignore_errors=True)
-    assemble(folder_of(name), read_json(folder_of(name) / "candidate.json"), load(), BUNDLE)
+    assemble(folder_of(name), read_json(folder_of(name) / "candidate.json"), load(), {}, BUNDLE)
 
 
 def judged():

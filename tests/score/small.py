@@ -83,7 +83,7 @@ def bundle(folder: Path, of: Sequence[str] = tuple(MODALITIES)) -> Bundle:
         Path("candidate").mkdir(exist_ok=True)
         fused = head("concat", of)
         fused.save(Path("candidate"))
-        assemble(Path("candidate"), asdict(fused.card), params(of), folder)
+        assemble(Path("candidate"), asdict(fused.card), params(of), {}, folder)
     return Bundle.load(folder)
 
 

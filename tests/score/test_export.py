@@ -46,7 +46,7 @@ def some(rows: int, seed: int = 0) -> tuple[torch.Tensor, ...]:
 @pytest.mark.parametrize(("fusion", "more"), [*((name, {}) for name in FUSIONS), ("mean", {"mapping": "linear"})])
 def test_every_fusion_answers_as_torch_does(fusion: str, more: dict[str, str]) -> None:
     candidate = small.head(fusion, tuple(STEPS), **more)
-    content = export(candidate, STEPS)
+    content = export(candidate, STEPS, {"label": 1.5})
     for rows in (1, 2, 11):
         given = some(rows)
         with torch.inference_mode():
@@ -63,7 +63,12 @@ def test_the_command_writes_a_bundles_head_and_says_what_it_answers(tmp_path: Pa
     assert "the head concat of photo" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(str(to), providers=["CPUExecutionProvider"])
     about = json.loads(session.get_modelmeta().custom_metadata_map["nightloom"])
-    assert about["label"] == {"type": "classification", "classes": ["cat", "dog", "elk"], "prior": [0.5, 0.3, 0.2]}
+    assert about["label"] == {
+        "type": "classification",
+        "classes": ["cat", "dog", "elk"],
+        "prior": [0.5, 0.3, 0.2],
+        "temperature": 1.0,
+    }
     assert about["size"] == {"type": "regression", "classes": [], "mean": 50.0, "deviation": 10.0}
     assert [output.name for output in session.get_outputs()] == ["label", "signs", "size"]
     sample = small.raw(np.random.default_rng(3))
@@ -77,7 +82,7 @@ def test_the_command_writes_a_bundles_head_and_says_what_it_answers(tmp_path: Pa
 def test_what_cannot_be_told_in_onnx_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "_sorted", None)
     with pytest.raises(ContractBroken, match=r"the fusion recurrent of recurrent cannot be told in ONNX: .*sort"):
-        export(small.head("recurrent", ("photo",)), STEPS)
+        export(small.head("recurrent", ("photo",)), STEPS, {"label": 1.5})
 
 
 def test_a_candidate_that_is_no_network_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,6 +90,6 @@ def test_a_candidate_that_is_no_network_is_named(capsys: pytest.CaptureFixture[s
         card = small.head("mean").card
 
     with pytest.raises(ContractBroken, match="mean is no fused network, so there is no ONNX of it"):
-        export(Late(), STEPS)
+        export(Late(), STEPS, {"label": 1.5})
     assert main(["x.onnx", "--bundle", "nowhere"]) == 2
     assert "nightloom: nowhere holds no bundle" in capsys.readouterr().err

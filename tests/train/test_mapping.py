@@ -196,7 +196,7 @@ def test_the_same_bytes_twice_and_in_any_order_and_every_knob_is_another_trainin
 
 def test_a_bundle_fills_gaps_too(planted, tmp_path, monkeypatch):
     enter_copy(planted, tmp_path, monkeypatch)
-    assemble(CANDIDATES / "mean", read_json(CANDIDATES / "mean/candidate.json"), load(), BUNDLE)
+    assemble(CANDIDATES / "mean", read_json(CANDIDATES / "mean/candidate.json"), load(), {}, BUNDLE)
     features = read_features(FEATURES / "image/2026-11-01-aaaaaaaa-000.safetensors")
     found = Bundle.load(BUNDLE).predict_raw({"image": [tokens.tobytes() for tokens in features.tokens]})["label"]
     candidate = load_candidate(CANDIDATES / "mean")

@@ -6,6 +6,7 @@ from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row
 from tasks.gate.rows import (
     anchor,
+    calibration,
     champion,
     decay,
     dominance,
@@ -31,6 +32,7 @@ ROWS: dict[str, Callable[[Evidence], Row]] = {
     "guard": guard.judge,
     "anchor": anchor.judge,
     "slices": slices.judge,
+    "calibration": calibration.judge,
     "decay": decay.judge,
     "dominance": dominance.judge,
     "homogenisation": homogenisation.judge,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tasks.splits import groups
+from tasks.splits import HELD_OUT, groups
 from tasks.validate.great import Check, Table, gxe
 from tasks.validate.leaks import content, crossing, dense, near_train
 from tasks.validate.night import Night
@@ -16,7 +16,7 @@ def table(night: Night, rows: Sorted) -> Table:
     part, words = labelled["part"], content(night)
     quantities: dict[str, float] = {
         "contents": len(crossing(words.loc[labelled.index], part)),
-        "encoder_rows": int(night.landed.loc[night.encoder_rows, "part"].isin(["val", "test"]).sum()),
+        "encoder_rows": int(night.landed.loc[night.encoder_rows, "part"].isin(HELD_OUT).sum()),
         "encoder_twins": _twins(night, labelled, words),
     }
     checks = [
@@ -36,7 +36,7 @@ def table(night: Night, rows: Sorted) -> Table:
 
 def _twins(night: Night, labelled: pd.DataFrame, words: pd.Series) -> int:
     """How many accepted samples of val and test have the content, or the group, of a row that encoders were fitted on."""
-    judged = labelled[labelled["part"].isin(["val", "test"])]
+    judged = labelled[labelled["part"].isin(HELD_OUT)]
     fitted = night.landed.loc[night.encoder_rows.difference(judged.index)]
     known = words.loc[fitted.index]
     same = words.loc[judged.index].isin(known[known != ""]) | groups(judged).isin(groups(fitted))
