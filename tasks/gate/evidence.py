@@ -15,7 +15,7 @@ from tasks.errors import NoData
 from tasks.files import read_json
 from tasks.intervals import Interval, interval
 from tasks.measures import blind, constant, said, tally
-from tasks.params import Gate, Params, keyed_seed
+from tasks.params import Gate, Params, Validate, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
 from tasks.slices import slices
 from tasks.tables import read_answer, truth
@@ -49,6 +49,8 @@ class Evidence:
         expected: ids of the manifest's test samples, sorted.
         found: ids in predictions.parquet, in its order.
         robustness: robustness.json.
+        drift: the columns in the manifest's drift.json, of batches that landed since the champion's promotion.
+        validate: the knobs of what is told of the data.
     """
 
     gate: Gate
@@ -69,6 +71,8 @@ class Evidence:
     expected: list[str]
     found: list[str]
     robustness: dict[str, Any] = field(default_factory=dict)
+    drift: list[dict[str, Any]] = field(default_factory=list)
+    validate: Validate = field(default_factory=Validate)
 
     def tally(self, answer: npt.NDArray[np.float64], rows: Rows | None = None) -> Tally:
         """The metric by group for these answers [n, width] to `ids`, or to some of them."""
@@ -135,6 +139,8 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),
         found=predictions["sample_id"].to_pylist(),
         robustness=read_json(REPORTS / "robustness" / "robustness.json"),
+        drift=_since(read_json(MANIFEST / "drift.json")["columns"], registry["champion"]["batches"]),
+        validate=params.validate,
     )
 
 
@@ -143,6 +149,11 @@ def table(path: Any) -> pa.Table:
     if not path.is_file():
         raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro` the stage that makes it")
     return pq.read_table(path)
+
+
+def _since(columns: list[dict[str, Any]], known: Sequence[str]) -> list[dict[str, Any]]:
+    """What is told of batches that were not known at a promotion."""
+    return [each for each in columns if each["batch"] not in known]
 
 
 def _of(who: str, champion: pa.Table, read: Any) -> tuple[list[str], npt.NDArray[np.float64]]:

@@ -4,6 +4,7 @@
                         `unlabelled` are those that have none and may teach what needs none
     quarantine.parquet  rows and events that are left out, each with its reason: landed = accepted + quarantined + withdrawn
     manifest.json       targets with their classes, and counts
+    drift.json          how far each measured column of each batch lies from the reference: `columns`, see drift.py
     validation.json     every expectation: what was observed, what was expected; `success` = no critical one failed
     gx/<table>.json     Great Expectations' own results, from which docs.py renders Data Docs
 

@@ -13,6 +13,7 @@ from tasks.slices import COLUMN
 from tasks.splits import NONE, PARTS
 from tasks.stage import count, enter
 from tasks.tables import write_parquet
+from tasks.validate.drift import drift
 from tasks.validate.great import Judge
 from tasks.validate.night import Night, read_night
 from tasks.validate.suites import tables
@@ -32,19 +33,21 @@ def validate() -> None:
     params = load()
     night = read_night(params)
     rows = sort_rows(night)
+    distances = drift(night)
     lost = pd.concat([rows.quarantined, rows.events], ignore_index=True)
     with new_folder(MANIFEST) as folder:
         write_parquet(folder / "samples.parquet", _table(rows.manifest, _schema(params)))
         write_parquet(folder / "quarantine.parquet", _table(lost, QUARANTINE))
         write_json(folder / "manifest.json", _manifest(night, rows, lost))
-        write_json(folder / "validation.json", _judge(night, rows, folder))
+        write_json(folder / "drift.json", {"columns": distances.to_dict("records")})
+        write_json(folder / "validation.json", _judge(night, rows, distances, folder))
     count(accepted=len(rows.manifest), quarantined=len(lost))
 
 
-def _judge(night: Night, rows: Sorted, folder: Path) -> dict[str, Any]:
+def _judge(night: Night, rows: Sorted, distances: pd.DataFrame, folder: Path) -> dict[str, Any]:
     judge = Judge()
     entries: list[dict[str, Any]] = []
-    for table in tables(night, rows):
+    for table in tables(night, rows, distances):
         found, result = judge.judge(table)
         write_json(folder / "gx" / f"{table.name}.json", result)
         entries += found

@@ -104,7 +104,7 @@ class Night:
         self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
         self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
-        self.columns, self.more, self.damaged = {}, "", damaged()
+        self.columns, self.more, self.damaged, self.drift = {}, "", damaged(), []
 
     def judge(self):
         reports = Path("data/6_reports")
@@ -115,6 +115,7 @@ class Night:
         write_json(
             Path("data/3_manifest/manifest.json"), {"targets": {"label": {"type": "classification", "classes": CLASSES}}}
         )
+        write_json(Path("data/3_manifest/drift.json"), {"columns": self.drift})
         rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
         rows |= {"batch": [*self.batches, "n1", "n1", "n1"], **self.columns}
         write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))

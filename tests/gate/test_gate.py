@@ -191,6 +191,7 @@ def test_other_samples_than_the_manifests_fail_closed():
         "6_reports/evaluate/predictions.parquet",
         "6_reports/champion.parquet",
         "6_reports/robustness/robustness.json",
+        "3_manifest/drift.json",
         "3_manifest/manifest.json",
         "3_manifest/samples.parquet",
         "5_models/bundle/bundle.json",

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import ContractBroken, NoData
-from tasks.files import file_digest
+from tasks.files import file_digest, read_json
 from tasks.index import read_index, write_index
 from tasks.paths import INDEX, MANIFEST, PROFILES
 from tasks.validate import summary
@@ -194,6 +194,10 @@ def test_drift_of_a_new_batch_is_a_warning_with_its_column():
     assert validation["success"]
     (reason,) = failed(validation, "warning").values()
     assert "image brightness (distance" in reason
+    found = {(each["modality"], each["column"]): each for each in read_json(MANIFEST / "drift.json")["columns"]}
+    assert set(found) == {("audio", "brightness"), ("image", "brightness"), ("text", "brightness")}
+    assert found["image", "brightness"]["distance"] > 0.8 > 0.4 > found["audio", "brightness"]["distance"]
+    assert found["image", "brightness"]["independent"] == [60.0, 20.0]  # two samples a group
     assert "audio" not in reason
 
 
