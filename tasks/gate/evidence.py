@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.errors import NoData
+from tasks.errors import ContractBroken, NoData
 from tasks.files import read_json
 from tasks.intervals import Interval, interval
 from tasks.measures import blind, constant, said, tally
@@ -51,6 +51,9 @@ class Evidence:
         robustness: robustness.json.
         drift: the columns in the manifest's drift.json, of batches that landed since the champion's promotion.
         validate: the knobs of what is told of the data.
+        judged: the manifest's rows of `ids`, with their contents.
+        taught: `candidate`, `champion` and `anchor` -> rows of that model's manifest that taught it, with their contents where
+            these are known; none of a model whose manifest is not there.
     """
 
     gate: Gate
@@ -73,6 +76,8 @@ class Evidence:
     robustness: dict[str, Any] = field(default_factory=dict)
     drift: list[dict[str, Any]] = field(default_factory=list)
     validate: Validate = field(default_factory=Validate)
+    judged: pa.Table | None = None
+    taught: dict[str, pa.Table] = field(default_factory=dict)
 
     def tally(self, answer: npt.NDArray[np.float64], rows: Rows | None = None) -> Tally:
         """The metric by group for these answers [n, width] to `ids`, or to some of them."""
@@ -111,7 +116,7 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
     """
     target = params.gate.target
     output = outputs(read_json(MANIFEST / "manifest.json")["targets"])[target]
-    manifest = table(MANIFEST / "samples.parquet")
+    manifest = with_contents(table(MANIFEST / "samples.parquet"), table(MANIFEST / "contents.parquet"))
     predictions = table(REPORTS / "evaluate" / "predictions.parquet")
     judged = predictions.filter(pc.is_valid(predictions[target])).sort_by("sample_id")
     read = partial(read_answer, target=target, output=output)
@@ -141,6 +146,8 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         robustness=read_json(REPORTS / "robustness" / "robustness.json"),
         drift=_since(read_json(MANIFEST / "drift.json")["columns"], registry["champion"]["batches"]),
         validate=params.validate,
+        judged=rows,
+        taught={"candidate": teaching(manifest)},
     )
 
 
@@ -149,6 +156,25 @@ def table(path: Any) -> pa.Table:
     if not path.is_file():
         raise NoData(f"{path} is not here: `dvc pull`, or `dvc repro` the stage that makes it")
     return pq.read_table(path)
+
+
+def with_contents(samples: pa.Table, contents: pa.Table) -> pa.Table:
+    """The manifest's rows with what contents.parquet tells of them.
+
+    Raises:
+        ContractBroken: the two are not of the same samples.
+    """
+    if samples["sample_id"] != contents["sample_id"]:
+        raise ContractBroken("samples.parquet and contents.parquet tell of other samples: `dvc repro -f validate`")
+    for name in contents.column_names[1:]:
+        samples = samples.append_column(name, contents[name])
+    return samples
+
+
+def teaching(manifest: pa.Table) -> pa.Table:
+    """The rows that something is fitted to: train, val, and the unlabelled of train."""
+    taught = pc.is_in(manifest["split"], pa.array(["train", "val"]))
+    return manifest.filter(pc.or_(taught, manifest["unlabelled"]))
 
 
 def _since(columns: list[dict[str, Any]], known: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
     samples.parquet     accepted samples, with their split and the numbers of their labels, or the values of numbers;
                         `unlabelled` are those that have none and may teach what needs none
+    contents.parquet    of the same rows `content`, one word for the bytes of all dense modalities (see leaks.py), and
+                        `near of <modality>`, a hash of 64 bits
     quarantine.parquet  rows and events that are left out, each with its reason: landed = accepted + quarantined + withdrawn
     manifest.json       targets with their classes, and counts
     drift.json          how far each measured column of each batch lies from the reference: `columns`, see drift.py

@@ -35,10 +35,12 @@ def drift(night: Night) -> pd.DataFrame:
             values = values[np.isfinite(values)]
             batches = ok.loc[values.index, "batch"]
             reference = values[batches.isin(night.reference)].sort_values()
+            if len(reference) < FEWEST:
+                continue
             known = _told(reference, group)
             for batch in night.new:
                 here = values[batches == batch].sort_values()
-                if min(len(here), len(reference)) >= FEWEST:
+                if len(here) >= FEWEST:
                     distance = apart(here.to_numpy(), reference.to_numpy())
                     rows.append((batch, name, column, distance, *map(list, zip(known, _told(here, group), strict=True))))
     return pd.DataFrame(rows, columns=list(COLUMNS))

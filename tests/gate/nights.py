@@ -105,6 +105,8 @@ class Night:
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
         self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
         self.columns, self.more, self.damaged, self.drift = {}, "", damaged(), []
+        self.taught = {"sample_id": ["t0", "t1", "t2"], "group": ["h0", "h1", "h2"], "content": ["x", "y", ""]}
+        self.content, self.dense = [f"of {name}" for name in self.ids], {}
 
     def judge(self):
         reports = Path("data/6_reports")
@@ -116,9 +118,15 @@ class Night:
             Path("data/3_manifest/manifest.json"), {"targets": {"label": {"type": "classification", "classes": CLASSES}}}
         )
         write_json(Path("data/3_manifest/drift.json"), {"columns": self.drift})
-        rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
-        rows |= {"batch": [*self.batches, "n1", "n1", "n1"], **self.columns}
-        write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
+        count = len(self.taught["sample_id"])
+        rows = {"sample_id": [*self.ids, *self.taught["sample_id"]], "split": ["test"] * len(self.ids) + ["train"] * count}
+        rows |= {"group": [*self.groups, *self.taught["group"]], "unlabelled": [False] * len(rows["split"])}
+        contents = {"sample_id": rows["sample_id"], "content": [*self.content, *self.taught["content"]], **self.dense}
+        write_parquet(Path("data/3_manifest/contents.parquet"), pa.table(contents))
+        rows |= {"batch": [*self.batches, *(["n1"] * count)], **self.columns}
+        write_parquet(
+            Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, *([1] * (count - 1)), 0]})
+        )
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
         metric = load().gate.metric
         scores = {"target": "label", "metric": metric, "selected": "mean", "samples": len(self.ids), "complete": complete}

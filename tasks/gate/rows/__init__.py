@@ -16,6 +16,7 @@ from tasks.gate.rows import (
     guard,
     homogenisation,
     interaction,
+    leak,
     missing,
     noisy,
     samples,
@@ -25,6 +26,7 @@ from tasks.gate.rows import (
 
 ROWS: dict[str, Callable[[Evidence], Row]] = {
     "whole": whole.judge,
+    "leak": leak.judge,
     "floor": floor.judge,
     "floor_over_prior": floor_over_prior.judge,
     "floor_over_single": floor_over_single.judge,
