@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from tasks.tally import Tally
 from tasks.targets import Output, outputs
 
 Rows = npt.NDArray[np.bool_]
+
+# The manifest of the night that made a reigning model: empty where there is none, or where samples of it were erased.
+PINNED = {"champion": Path("data/champion_manifest"), "anchor": Path("data/anchor_manifest")}
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         drift=_since(read_json(MANIFEST / "drift.json")["columns"], registry["champion"]["batches"]),
         validate=params.validate,
         judged=rows,
-        taught={"candidate": teaching(manifest)},
+        taught={"candidate": teaching(manifest)} | {who: teaching(of) for who, of in pinned().items()},
     )
 
 
@@ -171,10 +175,28 @@ def with_contents(samples: pa.Table, contents: pa.Table) -> pa.Table:
     return samples
 
 
+def pinned() -> dict[str, pa.Table]:
+    """The manifests of the reigning models' nights, with their contents where these were kept.
+
+    Raises:
+        NoData: a pinned folder is absent, which is not the same as an empty one.
+    """
+    found = {}
+    for who, folder in PINNED.items():
+        if not folder.is_dir():
+            raise NoData(f"{folder} is not here: `dvc pull {folder}`, or an empty folder when there is no {who}")
+        if (folder / "samples.parquet").is_file():
+            samples, contents = table(folder / "samples.parquet"), folder / "contents.parquet"
+            found[who] = with_contents(samples, table(contents)) if contents.is_file() else samples
+    return found
+
+
 def teaching(manifest: pa.Table) -> pa.Table:
     """The rows that something is fitted to: train, val, and the unlabelled of train."""
     taught = pc.is_in(manifest["split"], pa.array(["train", "val"]))
-    return manifest.filter(pc.or_(taught, manifest["unlabelled"]))
+    if "unlabelled" in manifest.column_names:  # older nights had no such column
+        taught = pc.or_(taught, manifest["unlabelled"])
+    return manifest.filter(taught)
 
 
 def _since(columns: list[dict[str, Any]], known: Sequence[str]) -> list[dict[str, Any]]:

@@ -106,6 +106,7 @@ class Night:
         self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
         self.columns, self.more, self.damaged, self.drift = {}, "", damaged(), []
         self.taught = {"sample_id": ["t0", "t1", "t2"], "group": ["h0", "h1", "h2"], "content": ["x", "y", ""]}
+        self.pinned = {}  # who -> files of the manifest that it was made of
         self.content, self.dense = [f"of {name}" for name in self.ids], {}
 
     def judge(self):
@@ -117,6 +118,8 @@ class Night:
         write_json(
             Path("data/3_manifest/manifest.json"), {"targets": {"label": {"type": "classification", "classes": CLASSES}}}
         )
+        for who in ("champion", "anchor"):
+            self.pin(who)
         write_json(Path("data/3_manifest/drift.json"), {"columns": self.drift})
         count = len(self.taught["sample_id"])
         rows = {"sample_id": [*self.ids, *self.taught["sample_id"]], "split": ["test"] * len(self.ids) + ["train"] * count}
@@ -141,6 +144,12 @@ class Night:
         gate()
         verdict = read_json(reports / "verdict.json")
         return verdict, {row["name"]: row for row in verdict["rows"]}
+
+    def pin(self, who):
+        folder = Path(f"data/{who}_manifest")
+        folder.mkdir(exist_ok=True)
+        for name, columns in self.pinned.get(who, {}).items():
+            write_parquet(folder / f"{name}.parquet", pa.table(columns))
 
 
 class Later(Night):

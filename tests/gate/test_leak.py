@@ -1,10 +1,13 @@
 """The row `leak`: what judges has not taught, however it is called."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.errors import NoData
+from tasks.gate.__main__ import gate
 from tasks.near import NEAR_BITS, Hashes, twins
 from tests.gate.nights import Night
 
@@ -104,3 +107,64 @@ def test_few_near_duplicates_are_named_and_many_stop_it(share, near, verdict):
     told = f"{round(400 * share)} judged samples (s0000, s0001, s0002 …) nearly equal in every dense modality one that taught"
     assert (told in rows["leak"]["reason"]) == (near == "true")
     assert ("more than validate.quarantine_share allows: give" in rows["leak"]["reason"]) == (verdict == "reject")
+
+
+def manifest(night, **of):
+    """A pinned manifest of three train samples; columns are changed."""
+    samples = {"sample_id": ["o0", "o1", "o2"], "group": ["p0", "p1", "p2"], "split": ["train", "val", "test"], **of}
+    contents = {"sample_id": samples["sample_id"], "content": samples.pop("content", ["x", "", "z"])}
+    contents |= {name: samples.pop(name) for name in list(samples) if name.startswith("near of")}
+    return {"samples": samples, "contents": contents}
+
+
+@pytest.mark.parametrize(
+    ("of", "verdict", "says"),
+    [
+        ({}, "pass", r"400 samples \(200 groups\) taught the champion v1\.1\.0; what taught the anchor v1\.0\.0 is not known"),
+        (
+            {"sample_id": ["s0003", "s0004", "s0005"]},
+            "fail",
+            r"2 judged samples \(s0003, s0004\) taught the champion v1\.1\.0 too, by",
+        ),
+        (
+            {"group": ["g0003", "p1", "g0004"]},
+            "fail",
+            r"2 judged samples \(s0006, s0007\) taught the champion .* by group: it looks",
+        ),
+        (
+            {"content": ["of s0009", "", "of s0008"]},
+            "fail",
+            r"\(s0009\) taught the champion v1\.1\.0 too, by content: it looks better",
+        ),
+        ({"near of audio": [1, 2, 3]}, "pass", r"no id or group \(it was fitted on other modalities\) of 400 samples"),
+    ],
+)
+def test_a_judged_sample_that_taught_the_champion_flatters_it(of, verdict, says):
+    night = Night(champion=0.9, anchor=0.9)
+    night.pinned = {"champion": manifest(night, **of)}
+    found, rows = night.judge()
+    assert (found["verdict"], rows["leak"]["verdict"]) == ("promote" if verdict == "pass" else "reject", verdict)
+    assert re.search(says, rows["leak"]["reason"])
+
+
+def test_a_champion_whose_night_kept_no_contents_is_held_by_ids_and_groups():
+    night = Night(champion=0.9, anchor=0.9)
+    night.pinned = {who: {"samples": manifest(night)["samples"]} for who in ("champion", "anchor")}
+    found, rows = night.judge()
+    assert found["verdict"] == "promote"
+    for name in ("the champion v1.1.0", "the anchor v1.0.0"):
+        assert (
+            f"no id or group (its night kept no contents) of 400 samples (200 groups) taught {name}" in rows["leak"]["reason"]
+        )
+    night.pinned["anchor"]["samples"]["group"][0] = "g0001"
+    found, rows = night.judge()
+    assert (found["verdict"], found["decided_by"]) == ("reject", "leak")
+    assert "put seed and split back to what they were when it was fitted" in rows["leak"]["reason"]
+
+
+def test_a_pinned_folder_that_is_absent_is_not_the_same_as_an_empty_one():
+    night = Night()
+    night.judge()
+    Path("data/anchor_manifest").rmdir()
+    with pytest.raises(NoData, match=r"data/anchor_manifest is not here: `dvc pull data/anchor_manifest`"):
+        gate()
