@@ -19,7 +19,7 @@ from tasks.measures import blind, constant, said, tally
 from tasks.params import Gate, Params, Validate, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
 from tasks.slices import slices
-from tasks.tables import read_answer, truth
+from tasks.tables import read_answer, truth, without
 from tasks.tally import Tally
 from tasks.targets import Output, outputs
 
@@ -53,6 +53,7 @@ class Evidence:
         expected: ids of the manifest's test samples, sorted.
         found: ids in predictions.parquet, in its order.
         robustness: robustness.json.
+        without: `candidate` and `champion` -> modality -> float64 [n, width], its answers to `ids` without that modality.
         drift: the columns in the manifest's drift.json, of batches that landed since the champion's promotion.
         validate: the knobs of what is told of the data.
         judged: the manifest's rows of `ids`, with their contents.
@@ -78,6 +79,7 @@ class Evidence:
     expected: list[str]
     found: list[str]
     robustness: dict[str, Any] = field(default_factory=dict)
+    without: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
     drift: list[dict[str, Any]] = field(default_factory=list)
     validate: Validate = field(default_factory=Validate)
     judged: pa.Table | None = None
@@ -148,6 +150,7 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),
         found=predictions["sample_id"].to_pylist(),
         robustness=read_json(REPORTS / "robustness" / "robustness.json"),
+        without={"candidate": _without(judged, target, output), "champion": _without(_rows(champion, ids), target, output)},
         drift=_since(read_json(MANIFEST / "drift.json")["columns"], registry["champion"]["batches"]),
         validate=params.validate,
         judged=rows,
@@ -207,6 +210,20 @@ def _since(columns: list[dict[str, Any]], known: Sequence[str]) -> list[dict[str
 def _of(who: str, champion: pa.Table, read: Any) -> tuple[list[str], npt.NDArray[np.float64]]:
     rows = champion.filter(pc.equal(champion["who"], who)).sort_by("sample_id")
     return rows["sample_id"].to_pylist(), read(rows)
+
+
+def _rows(champion: pa.Table, ids: list[str]) -> pa.Table:
+    """The champion's rows of these samples, in their order; none where one lacks."""
+    rows = champion.filter(pc.equal(champion["who"], "champion"))
+    place = pc.index_in(pa.array(ids, pa.string()), rows["sample_id"].combine_chunks())
+    return rows.take(place) if not place.null_count else rows.slice(0, 0)
+
+
+def _without(rows: pa.Table, target: str, output: Output) -> dict[str, npt.NDArray[np.float64]]:
+    """By modality what was answered without it, where it was asked."""
+    begin, names = without(target, ""), {name.rpartition("__")[0] for name in rows.column_names}
+    found = {name.removeprefix(begin): read_answer(rows, name, output) for name in sorted(names) if name.startswith(begin)}
+    return {m: answer for m, answer in found.items() if len(answer) and np.isfinite(answer).all()}
 
 
 def _arrived(ids: list[str], landed: Mapping[str, str], known: Sequence[str]) -> Rows:

@@ -106,6 +106,7 @@ class Night:
         self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
         self.columns, self.more, self.damaged, self.drift = {}, "", damaged(), []
         self.taught = {"sample_id": ["t0", "t1", "t2"], "group": ["h0", "h1", "h2"], "content": ["x", "y", ""]}
+        self.rest = {}  # who -> modality -> what it answers without
         self.pinned = {}  # who -> files of the manifest that it was made of
         self.content, self.dense = [f"of {name}" for name in self.ids], {}
 
@@ -136,14 +137,20 @@ class Night:
         scores |= {"alike": self.alike, "interaction": self.interaction, "shares": self.shares}
         write_json(reports / "evaluate/scores.json", scores)
         write_json(reports / "robustness/robustness.json", {"metric": metric, **self.damaged})
-        predictions = table(self.ids, self.mine, group=self.groups, label=self.truth)
+        predictions = table(self.ids, self.mine, group=self.groups, label=self.truth, **self.without("candidate"))
         write_parquet(reports / "evaluate/predictions.parquet", predictions)
-        tables = [table(self.ids, found, who=[who] * len(found)) for who, found in self.reigning.items()]
-        empty = table(self.ids[:1], self.mine[:1], who=["champion"]).slice(0, 0)
+        tables = [
+            table(self.ids, found, who=[who] * len(found), **self.without("champion")) for who, found in self.reigning.items()
+        ]
+        empty = (tables or [table(self.ids[:1], self.mine[:1], who=["champion"])])[0].slice(0, 0)
         write_parquet(reports / "champion.parquet", pa.concat_tables([empty, *tables]))
         gate()
         verdict = read_json(reports / "verdict.json")
         return verdict, {row["name"]: row for row in verdict["rows"]}
+
+    def without(self, who):
+        of = {m: answer.T for m, answer in self.rest.get(who, {}).items()}
+        return {f"label without {m}__{i}": column for m, answer in of.items() for i, column in enumerate(answer)}
 
     def pin(self, who):
         folder = Path(f"data/{who}_manifest")
