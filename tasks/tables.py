@@ -33,6 +33,11 @@ def answer_columns(target: str, answer: npt.NDArray[np.float64]) -> dict[str, pa
     return {f"{target}__{index}": pa.array(column) for index, column in enumerate(answer.T)}
 
 
+def without(target: str, modality: str) -> str:
+    """What an answer to a target that was given without a modality is called: no target has a blank in its name."""
+    return f"{target} without {modality}"
+
+
 def read_answer(table: pa.Table, target: str, output: Output) -> npt.NDArray[np.float64]:
     """An answer float64 [n, width] from what `answer_columns` wrote; null becomes NaN.
 

@@ -57,6 +57,8 @@ def bring(to: Path, landing: str) -> parameters.Params:
     (to / "data/champion").mkdir()
     (to / "data/anchor").mkdir()
     (to / "data/start").mkdir()
+    (to / "data/champion_manifest").mkdir()
+    (to / "data/anchor_manifest").mkdir()
     return params
 
 

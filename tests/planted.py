@@ -100,6 +100,10 @@ def _manifest(ids, batch, splits, targets, has, modalities, classes, group_size)
     }
     columns |= {f"has_{m}": list(has[:, i]) for i, m in enumerate(modalities)}
     write_parquet(MANIFEST / "samples.parquet", pa.table(columns))
+    write_parquet(MANIFEST / "contents.parquet", pa.table({"sample_id": ids, "content": [f"of {name}" for name in ids]}))
+    write_json(MANIFEST / "drift.json", {"columns": []})
+    for who in ("champion", "anchor"):
+        Path(f"data/{who}_manifest").mkdir(parents=True, exist_ok=True)
     outputs = {name: Output(OUTPUTS[name], tuple(classes) if name == "label" else ()) for name in targets}
     write_json(MANIFEST / "manifest.json", {"targets": described(outputs), "samples": len(ids)})
 

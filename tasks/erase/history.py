@@ -10,7 +10,7 @@ from typing import Any
 from tasks.erase.stores import Stores
 from tasks.run.git import git
 
-MODELS = ("data/5_models/", "data/champion", "data/anchor", "data/start")
+MODELS = ("data/5_models/", "data/champion/", "data/anchor/", "data/start/")
 PATHS = ("data/1_raw.json", "data/reference.json", "dvc.lock")
 
 

@@ -49,6 +49,7 @@ def rewrite(s: Settings, folder: Path, samples: Collection[str], gone: Collectio
     if new:
         _keep(folder, batches, new)
     _unlock(folder, gone)
+    _unpin(folder, gone)
     old = git("rev-parse", "HEAD", cwd=folder)
     commit = _commit(folder, old, samples, reason)
     if not compare_and_set(folder, s.central, NIGHTLY, old, commit):
@@ -137,6 +138,21 @@ def _unlock(folder: Path, gone: Collection[str]) -> None:
     if (folder / lock.LOCK).is_file():
         (folder / lock.LOCK).unlink()
         lock.write(folder, kept, order)
+
+
+def _unpin(folder: Path, gone: Collection[str]) -> None:
+    """Forget the manifests of reigning models' nights that hold any of it: `open` pins them no more."""
+    from dvc.repo import Repo
+    from dvc.utils.serialize import parse_yaml
+
+    from tasks.erase.stores import Stores
+
+    with Repo() as repo:
+        stores = Stores(repo)
+        for pin in sorted((folder / "data").glob("*_manifest.dvc")):
+            md5 = parse_yaml(pin.read_text(), str(pin))["outs"][0]["md5"]
+            if not {file["md5"] for file in stores.load(md5)}.isdisjoint(gone):
+                pin.unlink()
 
 
 def _commit(folder: Path, parent: str, samples: Collection[str], reason: str) -> str:

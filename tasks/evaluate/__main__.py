@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from tasks.calibration import all_tempered
 from tasks.errors import ContractBroken
+from tasks.evaluate import missing
 from tasks.evaluate.alike import alike
 from tasks.evaluate.calibrated import calibrated
 from tasks.evaluate.interaction import interaction
-from tasks.evaluate.missing import mapped, means, recalls, without
+from tasks.evaluate.missing import mapped, means, recalls
 from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_reliability, draw_scores, draw_shares, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.evaluate.shares import asked, shares_of_answers, shares_of_score
@@ -27,7 +28,7 @@ from tasks.paths import REPORTS, candidate_folders, finetuned
 from tasks.slices import slices
 from tasks.stage import count, enter
 from tasks.steady import steady
-from tasks.tables import answer_columns, labelled, truth, write_parquet
+from tasks.tables import answer_columns, labelled, truth, without, write_parquet
 from tasks.targets import METRICS, Output
 from tasks.train import Candidate, load_candidate
 from tasks.train.domains import Domains
@@ -88,7 +89,8 @@ def evaluate() -> None:
         found = {"target": target, "metric": metric, "selected": selected, **scores} | ({"others": others} if others else {})
         write_json(folder / "scores.json", found)
         each = shares_of_answers(subsets, outputs[target]) if subsets else {}
-        write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete, each))
+        rest = {without(target, m): subsets.answers[subsets.whole - {m}] for m in subsets.modalities} if subsets else {}
+        write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete, each, rest))
     count(predicted=len(test) * len(answers))
 
 
@@ -117,7 +119,9 @@ def filled(candidate: Neural, domains: Domains, test: Inputs, judged: Judged, pa
     whole = labelled(judged.truth) & np.logical_and.reduce([present(body) for body in test.features.values()])
     if len(np.unique(judged.groups[whole])) > 1:
         features = {m: chosen(body, np.flatnonzero(whole)) for m, body in test.features.items()}
-        found["without"] = without(candidate, judged.where(whole), params.gate.target, features, params.gate.metric, sure)
+        found["without"] = missing.without(
+            candidate, judged.where(whole), params.gate.target, features, params.gate.metric, sure
+        )
     return found
 
 
@@ -177,13 +181,22 @@ def joined(cases: Judged, choice: Mapping[str, Any], params: Params, sure: Suren
 
 
 def predictions(
-    test: Inputs, answer: Answers, complete: npt.NDArray[np.bool_], shares: Mapping[str, npt.NDArray[np.float64]]
+    test: Inputs,
+    answer: Answers,
+    complete: npt.NDArray[np.bool_],
+    shares: Mapping[str, npt.NDArray[np.float64]],
+    rest: Answers,
 ) -> pa.Table:
-    """The selected candidate's answers for every test sample, with truth and group, and each modality's share in the answer."""
+    """The selected candidate's answers for every test sample, with truth and group, and each modality's share in the answer.
+
+    `rest` are the answers without each modality, named by `tables.without`.
+    """
     columns = {name: test.samples[name].combine_chunks() for name in ("sample_id", "group", *answer)}
     columns["complete"] = pa.array(complete)
     for target, values in answer.items():
         columns |= answer_columns(target, values)
+    for name, values in rest.items():
+        columns |= answer_columns(name, values)
     columns |= {f"share of {m}": pa.array(values) for m, values in shares.items()}
     return pa.table(columns)
 

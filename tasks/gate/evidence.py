@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.errors import NoData
+from tasks.errors import ContractBroken, NoData
 from tasks.files import read_json
 from tasks.intervals import Interval, interval
 from tasks.measures import blind, constant, said, tally
-from tasks.params import Gate, Params, keyed_seed
+from tasks.params import Gate, Params, Validate, keyed_seed
 from tasks.paths import MANIFEST, REPORTS
 from tasks.slices import slices
-from tasks.tables import read_answer, truth
+from tasks.tables import read_answer, truth, without
 from tasks.tally import Tally
 from tasks.targets import Output, outputs
 
 Rows = npt.NDArray[np.bool_]
+
+# The manifest of the night that made a reigning model: empty where there is none, or where samples of it were erased.
+PINNED = {"champion": Path("data/champion_manifest"), "anchor": Path("data/anchor_manifest")}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ class Evidence:
         expected: ids of the manifest's test samples, sorted.
         found: ids in predictions.parquet, in its order.
         robustness: robustness.json.
+        without: `candidate` and `champion` -> modality -> float64 [n, width], its answers to `ids` without that modality.
+        drift: the columns in the manifest's drift.json, of batches that landed since the champion's promotion.
+        validate: the knobs of what is told of the data.
+        judged: the manifest's rows of `ids`, with their contents.
+        taught: `candidate`, `champion` and `anchor` -> rows of that model's manifest that taught it, with their contents where
+            these are known; none of a model whose manifest is not there.
     """
 
     gate: Gate
@@ -69,6 +79,11 @@ class Evidence:
     expected: list[str]
     found: list[str]
     robustness: dict[str, Any] = field(default_factory=dict)
+    without: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
+    drift: list[dict[str, Any]] = field(default_factory=list)
+    validate: Validate = field(default_factory=Validate)
+    judged: pa.Table | None = None
+    taught: dict[str, pa.Table] = field(default_factory=dict)
 
     def tally(self, answer: npt.NDArray[np.float64], rows: Rows | None = None) -> Tally:
         """The metric by group for these answers [n, width] to `ids`, or to some of them."""
@@ -107,7 +122,7 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
     """
     target = params.gate.target
     output = outputs(read_json(MANIFEST / "manifest.json")["targets"])[target]
-    manifest = table(MANIFEST / "samples.parquet")
+    manifest = with_contents(table(MANIFEST / "samples.parquet"), table(MANIFEST / "contents.parquet"))
     predictions = table(REPORTS / "evaluate" / "predictions.parquet")
     judged = predictions.filter(pc.is_valid(predictions[target])).sort_by("sample_id")
     read = partial(read_answer, target=target, output=output)
@@ -135,6 +150,11 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),
         found=predictions["sample_id"].to_pylist(),
         robustness=read_json(REPORTS / "robustness" / "robustness.json"),
+        without={"candidate": _without(judged, target, output), "champion": _without(_rows(champion, ids), target, output)},
+        drift=_since(read_json(MANIFEST / "drift.json")["columns"], registry["champion"]["batches"]),
+        validate=params.validate,
+        judged=rows,
+        taught={"candidate": teaching(manifest)} | {who: teaching(of) for who, of in pinned().items()},
     )
 
 
@@ -145,9 +165,65 @@ def table(path: Any) -> pa.Table:
     return pq.read_table(path)
 
 
+def with_contents(samples: pa.Table, contents: pa.Table) -> pa.Table:
+    """The manifest's rows with what contents.parquet tells of them.
+
+    Raises:
+        ContractBroken: the two are not of the same samples.
+    """
+    if samples["sample_id"] != contents["sample_id"]:
+        raise ContractBroken("samples.parquet and contents.parquet tell of other samples: `dvc repro -f validate`")
+    for name in contents.column_names[1:]:
+        samples = samples.append_column(name, contents[name])
+    return samples
+
+
+def pinned() -> dict[str, pa.Table]:
+    """The manifests of the reigning models' nights, with their contents where these were kept.
+
+    Raises:
+        NoData: a pinned folder is absent, which is not the same as an empty one.
+    """
+    found = {}
+    for who, folder in PINNED.items():
+        if not folder.is_dir():
+            raise NoData(f"{folder} is not here: `dvc pull {folder}`, or an empty folder when there is no {who}")
+        if (folder / "samples.parquet").is_file():
+            samples, contents = table(folder / "samples.parquet"), folder / "contents.parquet"
+            found[who] = with_contents(samples, table(contents)) if contents.is_file() else samples
+    return found
+
+
+def teaching(manifest: pa.Table) -> pa.Table:
+    """The rows that something is fitted to: train, val, and the unlabelled of train."""
+    taught = pc.is_in(manifest["split"], pa.array(["train", "val"]))
+    if "unlabelled" in manifest.column_names:  # older nights had no such column
+        taught = pc.or_(taught, manifest["unlabelled"])
+    return manifest.filter(taught)
+
+
+def _since(columns: list[dict[str, Any]], known: Sequence[str]) -> list[dict[str, Any]]:
+    """What is told of batches that were not known at a promotion."""
+    return [each for each in columns if each["batch"] not in known]
+
+
 def _of(who: str, champion: pa.Table, read: Any) -> tuple[list[str], npt.NDArray[np.float64]]:
     rows = champion.filter(pc.equal(champion["who"], who)).sort_by("sample_id")
     return rows["sample_id"].to_pylist(), read(rows)
+
+
+def _rows(champion: pa.Table, ids: list[str]) -> pa.Table:
+    """The champion's rows of these samples, in their order; none where one lacks."""
+    rows = champion.filter(pc.equal(champion["who"], "champion"))
+    place = pc.index_in(pa.array(ids, pa.string()), rows["sample_id"].combine_chunks())
+    return rows.take(place) if not place.null_count else rows.slice(0, 0)
+
+
+def _without(rows: pa.Table, target: str, output: Output) -> dict[str, npt.NDArray[np.float64]]:
+    """By modality what was answered without it, where it was asked."""
+    begin, names = without(target, ""), {name.rpartition("__")[0] for name in rows.column_names}
+    found = {name.removeprefix(begin): read_answer(rows, name, output) for name in sorted(names) if name.startswith(begin)}
+    return {m: answer for m, answer in found.items() if len(answer) and np.isfinite(answer).all()}
 
 
 def _arrived(ids: list[str], landed: Mapping[str, str], known: Sequence[str]) -> Rows:

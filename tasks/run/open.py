@@ -33,6 +33,8 @@ STATE = (
     "data/champion.dvc",
     "data/anchor.dvc",
     "data/start.dvc",
+    "data/champion_manifest.dvc",
+    "data/anchor_manifest.dvc",
     "dvc.lock",
 )
 CODE = ("tasks", "dvc.yaml", "params.yaml", "requirements.lock")

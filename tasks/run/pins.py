@@ -1,4 +1,4 @@
-"""The pins of a run, by content: the reigning bundle, the best-ever one, and the one that new encoders start from."""
+"""The pins of a run, by content: the reigning bundle, the best-ever one, what taught both, and what new encoders start from."""
 
 import json
 from collections.abc import Mapping
@@ -8,28 +8,37 @@ from typing import Any
 
 import yaml
 
-from tasks.errors import Refused, UnknownName
+from tasks.errors import ContractBroken, Refused, UnknownName
 from tasks.files import write_json
 from tasks.index import Batch
 from tasks.params import Params, Split
-from tasks.paths import BUNDLE, INDEX
+from tasks.paths import BUNDLE, INDEX, MANIFEST
 from tasks.promote import registry
 from tasks.run import intact
 from tasks.run.git import git
 from tasks.run.settings import Settings
 from tasks.schema import build
 
-PINS = ("champion", "anchor", "start")
+PINS = ("champion", "anchor", "start", "champion_manifest", "anchor_manifest")
 
 
 def write(s: Settings, folder: Path) -> None:
-    """Write data/registry.json, and data/champion.dvc and data/anchor.dvc where there are such, from the registry's tags."""
+    """Write data/registry.json, and data/champion.dvc and data/anchor.dvc where there are such, from the registry's tags.
+
+    Beside each its night's manifest, data/champion_manifest.dvc, unless samples that it names were erased.
+    """
+    from tasks.erase.marks import marks
+
+    erased = {mark.commit for mark in marks(s.central)}
     reigns = {"champion": registry.champion(s.central), "anchor": registry.anchor(s.central)}
     pinned: dict[str, dict[str, Any]] = {name: {"version": None, "batches": []} for name in reigns}
     for name, reign in reigns.items():
+        (folder / f"data/{name}_manifest.dvc").unlink(missing_ok=True)
         if reign is not None:
             pinned[name] = {"version": reign.version, "batches": _accepted(folder, reign.commit)}
             _pin(folder, name, bundle_entry(folder, reign.commit))
+            if reign.commit not in erased and (manifest := _entry(folder, reign.commit, MANIFEST)):
+                _pin(folder, f"{name}_manifest", manifest)
     pinned["champion"]["number"] = reigns["champion"].number if reigns["champion"] else 0
     write_json(folder / "data/registry.json", pinned)
 
@@ -111,13 +120,23 @@ def _check_split(folder: Path, name: str, commit: str, params: Params) -> None:
 
 
 def bundle_entry(folder: Path, commit: str) -> Mapping[str, Any]:
-    """What dvc.lock of a commit says of the bundle: md5, size, nfiles, hash."""
+    """What dvc.lock of a commit says of the bundle: md5, size, nfiles, hash.
+
+    Raises:
+        ContractBroken: nothing.
+    """
+    found = _entry(folder, commit, BUNDLE)
+    if found is None:
+        raise ContractBroken(f"dvc.lock of {commit} names no {BUNDLE}: no run was closed there")
+    return found
+
+
+def _entry(folder: Path, commit: str, path: Path) -> Mapping[str, Any] | None:
     from dvc.utils.serialize import parse_yaml
 
     lock = parse_yaml(git("show", f"{commit}:dvc.lock", cwd=folder), "dvc.lock")
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    found: Mapping[str, Any] = next(out for out in outs if out["path"] == str(BUNDLE))
-    return found
+    return next((out for out in outs if out["path"] == str(path)), None)
 
 
 def _pin(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
@@ -128,7 +147,7 @@ def _pin(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
 
 
 def pin_nothing(folder: Path) -> None:
-    """Empty folders for what is not pinned: there is no champion yet, or nothing to start from."""
+    """Empty folders for what is not pinned: no champion yet, no manifest of its night any more, or nothing to start from."""
     from dvc.repo import Repo
 
     lacking = [f"data/{name}" for name in PINS if not (folder / "data" / f"{name}.dvc").is_file()]

@@ -2,8 +2,11 @@
 
     samples.parquet     accepted samples, with their split and the numbers of their labels, or the values of numbers;
                         `unlabelled` are those that have none and may teach what needs none
+    contents.parquet    of the same rows `content`, one word for the bytes of all dense modalities (see leaks.py), and
+                        `near of <modality>`, a hash of 64 bits
     quarantine.parquet  rows and events that are left out, each with its reason: landed = accepted + quarantined + withdrawn
     manifest.json       targets with their classes, and counts
+    drift.json          how far each measured column of each batch lies from the reference: `columns`, see drift.py
     validation.json     every expectation: what was observed, what was expected; `success` = no critical one failed
     gx/<table>.json     Great Expectations' own results, from which docs.py renders Data Docs
 

@@ -7,13 +7,16 @@ import pandas as pd
 import pyarrow as pa
 
 from tasks.files import new_folder, write_json
+from tasks.near import NEAR
 from tasks.params import Params, load
 from tasks.paths import MANIFEST
 from tasks.slices import COLUMN
 from tasks.splits import NONE, PARTS
 from tasks.stage import count, enter
 from tasks.tables import write_parquet
+from tasks.validate.drift import drift
 from tasks.validate.great import Judge
+from tasks.validate.leaks import content, dense
 from tasks.validate.night import Night, read_night
 from tasks.validate.suites import tables
 from tasks.validate.verdicts import Sorted, sort_rows
@@ -32,19 +35,22 @@ def validate() -> None:
     params = load()
     night = read_night(params)
     rows = sort_rows(night)
+    distances = drift(night)
     lost = pd.concat([rows.quarantined, rows.events], ignore_index=True)
     with new_folder(MANIFEST) as folder:
         write_parquet(folder / "samples.parquet", _table(rows.manifest, _schema(params)))
+        write_parquet(folder / "contents.parquet", _contents(night, rows))
         write_parquet(folder / "quarantine.parquet", _table(lost, QUARANTINE))
         write_json(folder / "manifest.json", _manifest(night, rows, lost))
-        write_json(folder / "validation.json", _judge(night, rows, folder))
+        write_json(folder / "drift.json", {"columns": distances.to_dict("records")})
+        write_json(folder / "validation.json", _judge(night, rows, distances, folder))
     count(accepted=len(rows.manifest), quarantined=len(lost))
 
 
-def _judge(night: Night, rows: Sorted, folder: Path) -> dict[str, Any]:
+def _judge(night: Night, rows: Sorted, distances: pd.DataFrame, folder: Path) -> dict[str, Any]:
     judge = Judge()
     entries: list[dict[str, Any]] = []
-    for table in tables(night, rows):
+    for table in tables(night, rows, distances):
         found, result = judge.judge(table)
         write_json(folder / "gx" / f"{table.name}.json", result)
         entries += found
@@ -55,6 +61,14 @@ def _judge(night: Night, rows: Sorted, folder: Path) -> dict[str, Any]:
         "batches": [batch.key for batch in night.batches],
         "failed_batches": sorted({key for entry in broken for key in entry["batches"]}),
     }
+
+
+def _contents(night: Night, rows: Sorted) -> pa.Table:
+    kept = rows.manifest.index
+    columns = {"sample_id": rows.manifest["sample_id"], "content": content(night)[kept]}
+    columns |= {NEAR.format(name): night.profiles[name]["near"].astype("Int64").reindex(kept) for name in dense(night)}
+    fields = [("sample_id", TEXT), ("content", TEXT), *((NEAR.format(name), pa.int64()) for name in dense(night))]
+    return _table(pd.DataFrame(columns), pa.schema(fields))
 
 
 def _manifest(night: Night, rows: Sorted, lost: pd.DataFrame) -> dict[str, Any]:

@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tasks.near import NEAR_BITS, NEIGHBOURS
 from tasks.validate.night import Night
 
 DENSE = frozenset({"audio", "image", "pointcloud", "timeseries", "video", "volume"})
-NEAR_BITS = 3  # of 64; hashes that differ in at most 3 bits agree in at least one of four 16-bit blocks
-NEIGHBOURS = 8
 
 
 def dense(night: Night) -> list[str]:

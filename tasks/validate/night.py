@@ -137,7 +137,8 @@ def _read_profile(name: str, params: Params, batches: list[Batch]) -> pd.DataFra
         tables.append(_of_batch(batch, pq.read_table(path)))
     if not tables:
         tables.append(_of_batch(None, schema(kind_module(params.modalities[name].kind)).empty_table()))
-    profile: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    whole = pa.concat_tables(tables, promote_options="default")
+    profile: pd.DataFrame = whole.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)  # a float holds 53 bits of `near`
     lacking = sorted(set(PROFILED) - set(profile.columns))
     if lacking:
         raise ContractBroken(f"{PROFILES / name} lacks the column {', '.join(lacking)}: `dvc repro -f profile@{name}`")

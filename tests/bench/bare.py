@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.run.child import scrubbed_environment
+from tasks.run.pins import PINS
 from tasks.run.settings import Settings
 from tasks.run.workspace import workspace
 
@@ -14,7 +15,7 @@ from tasks.run.workspace import workspace
 def bare_workspace(s: Settings, commit: str) -> Iterator[Path]:
     """A clean clone whose raw data is there, with a cache of its own."""
     with workspace(s, commit, "bare", cache=s.home / "cache-bare") as folder:
-        command(["dvc", "pull", "--quiet", "data/1_raw", "data/champion", "data/anchor", "data/start"], folder, s)
+        command(["dvc", "pull", "--quiet", "data/1_raw", *(f"data/{name}" for name in PINS)], folder, s)
         yield folder
 
 

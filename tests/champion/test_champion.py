@@ -64,7 +64,8 @@ def test_without_a_champion_the_table_is_empty_and_has_its_columns():
     champion()
     table = pq.read_table(OUT)
     assert table.num_rows == 0
-    assert table.column_names == ["sample_id", "who", "label__0", "label__1", "label__2", "label__3"]
+    names = ["label", "label without audio", "label without image", "label without text"]
+    assert table.column_names == ["sample_id", "who", *(f"{name}__{i}" for name in names for i in range(4))]
 
 
 def test_features_of_tonights_encoders_are_reused(capsys):
@@ -187,7 +188,22 @@ def test_a_champion_for_other_targets_has_no_rows():
     write_json(MANIFEST / "manifest.json", {"targets": described({"mood": MOOD})})
     champion()
     table = pq.read_table(OUT)
-    assert (table.num_rows, table.column_names) == (0, ["sample_id", "who", "mood__0", "mood__1"])
+    assert (table.num_rows, table.column_names[:4]) == (0, ["sample_id", "who", "mood__0", "mood__1"])
+
+
+def test_what_the_champion_answers_without_each_modality_stands_beside():
+    crown(CHAMPION, "late")
+    crown(ANCHOR)
+    champion()
+    table = pq.read_table(OUT)
+    samples = pq.read_table(MANIFEST / "samples.parquet").to_pandas()
+    has = samples[samples["split"] == "test"]["has_audio"].to_numpy()
+    mine = table.filter(pc.equal(table["who"], "champion"))
+    whole, rest = (read_answer(mine, name, OUTPUT) for name in ("label", "label without audio"))
+    np.testing.assert_allclose(rest[~has], whole[~has])  # it was not there anyway
+    assert np.abs(rest - whole)[has].max(axis=1).min() > 0
+    theirs = table.filter(pc.equal(table["who"], "anchor"))
+    assert theirs["label without audio__0"].null_count == theirs.num_rows > 0
 
 
 def test_a_target_that_the_champion_lacks_is_null():

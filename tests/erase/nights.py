@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.files import write_bytes
+from tasks.promote import registry
 from tasks.promote.announce import announce, tag_object
 from tasks.run import graph, lock
 from tasks.run.git import git
@@ -89,6 +90,15 @@ def night(project: Project, run: str) -> str:
     page = s.reports / run / "index.html"
     write_bytes(page, git("show", f"{commit}:data/1_raw.json", cwd=s.central).encode())
     return commit
+
+
+def crown(project: Project, version: str) -> None:
+    """Let a version reign."""
+    s = project.settings
+    commit = registry.versions(s.central)[version].commit
+    with workspace(s, commit, "tag") as folder:
+        name = "fused-model#champion#1"
+        assert announce(folder, s.central, {name: tag_object(folder, name, commit, 2, name, {"Bundle": "x"})})
 
 
 def register(project: Project, version: str, commit: str) -> None:

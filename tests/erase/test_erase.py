@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from tasks.files import read_json, write_json
 from tasks.promote import registry
 from tasks.run.git import git
 from tasks.tables import write_parquet
-from tests.erase.nights import GONE, OTHER, base, night, nights
+from tests.erase.nights import GONE, OTHER, base, crown, night, nights
 from tests.run.conftest import Project, project
 from tests.run.test_open import close, land, opening, show
 
@@ -124,6 +125,32 @@ def test_versions_that_held_it_are_marked_once_and_the_others_reproduce(nights: 
         with workspace(s, versions[version].commit, "pull", s.home / "empty") as folder, Repo(str(folder)) as repo:
             repo.pull(targets=[str(folder / "data/5_models/bundle")])
             assert (folder / "data/5_models/bundle/bundle.json").is_file()
+
+
+def test_the_champions_pinned_manifest_goes_too_and_nights_go_on_without_it(nights: Project) -> None:
+    s = nights.settings
+    crown(nights, "v1.1.0")
+    land(nights, "night-3", ["s3,x,three,threefold"])
+    night(nights, "r3")
+
+    def pinned() -> list[str]:
+        pins = git("ls-tree", "--name-only", "nightly", "data/", cwd=Path(s.central)).splitlines()
+        return [
+            re.findall(r"md5: (\w+)", git("show", f"nightly:{pin}", cwd=Path(s.central)))[0]
+            for pin in pins
+            if "_manifest" in pin
+        ]
+
+    commit = registry.versions(s.central)["v1.1.0"].commit
+    lock = git("show", f"{commit}:dvc.lock", cwd=Path(s.central))
+    of = re.findall(r"path: data/3_manifest\n\s+hash: md5\n\s+md5: (\w+\.dir)", lock)[-1]
+    assert [f"{md5}.dir" for md5 in pinned()] == [of, of]
+    erase(s, [GONE], "consent revoked", yes=True, idle=True)
+    assert holding(nights) == []
+    assert pinned() == []
+    night(nights, "r4")
+    assert holding(nights) == []
+    assert of not in [f"{md5}.dir" for md5 in pinned()] != []
 
 
 def test_killed_anywhere_it_is_finished_by_running_it_again(nights: Project, monkeypatch) -> None:

@@ -54,6 +54,11 @@ def test_scores_and_predictions_are_of_the_test_split():
     found = scores["candidates"][scores["selected"]]
     assert found["accuracy"]["value"] == pytest.approx(accuracy_score(test["label"], predicted))
     assert found["macro_f1"]["value"] == pytest.approx(f1_score(test["label"], predicted, average="macro"))
+    without = {m: read_answer(table, f"label without {m}", OUTPUT) for m in ("audio", "image", "text")}
+    shares = scores["shares"]["modalities"]
+    for m, rest in without.items():
+        gone = accuracy_score(test["label"], rest.argmax(1))
+        assert shares[m]["lost"]["value"] == pytest.approx(found["accuracy"]["value"] - gone)
     one_hot, answer = np.eye(4)[test["label"]], read_answer(table, "label", OUTPUT)
     assert found["auroc"]["value"] == pytest.approx(roc_auc_score(one_hot, answer), abs=1e-9)
     assert found["auprc"]["value"] == pytest.approx(average_precision_score(one_hot, answer), abs=1e-9)

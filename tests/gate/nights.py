@@ -104,8 +104,12 @@ class Night:
         self.gate, self.gain = gate, {"value": 0.2, "low": 0.1, "high": 0.3, "single": "alone-image"}
         self.alike, self.interaction = [pair("audio", "image", 0.1)], interaction()
         self.shares, self.promotion = shares(audio=0.3, image=0.2), "auto"
-        self.columns, self.more, self.damaged = {}, "", damaged()
         self.aside = 0  # samples that a temperature was fitted on
+        self.columns, self.more, self.damaged, self.drift = {}, "", damaged(), []
+        self.taught = {"sample_id": ["t0", "t1", "t2"], "group": ["h0", "h1", "h2"], "content": ["x", "y", ""]}
+        self.rest = {}  # who -> modality -> what it answers without
+        self.pinned = {}  # who -> files of the manifest that it was made of
+        self.content, self.dense = [f"of {name}" for name in self.ids], {}
 
     def judge(self):
         reports = Path("data/6_reports")
@@ -116,9 +120,18 @@ class Night:
         write_json(
             Path("data/3_manifest/manifest.json"), {"targets": {"label": {"type": "classification", "classes": CLASSES}}}
         )
-        rows = {"sample_id": [*self.ids, "t0", "t1", "t2"], "split": ["test"] * len(self.ids) + ["train"] * 3}
-        rows |= {"batch": [*self.batches, "n1", "n1", "n1"], **self.columns}
-        write_parquet(Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, 1, 1, 0]}))
+        for who in ("champion", "anchor"):
+            self.pin(who)
+        write_json(Path("data/3_manifest/drift.json"), {"columns": self.drift})
+        count = len(self.taught["sample_id"])
+        rows = {"sample_id": [*self.ids, *self.taught["sample_id"]], "split": ["test"] * len(self.ids) + ["train"] * count}
+        rows |= {"group": [*self.groups, *self.taught["group"]], "unlabelled": [False] * len(rows["split"])}
+        contents = {"sample_id": rows["sample_id"], "content": [*self.content, *self.taught["content"]], **self.dense}
+        write_parquet(Path("data/3_manifest/contents.parquet"), pa.table(contents))
+        rows |= {"batch": [*self.batches, *(["n1"] * count)], **self.columns}
+        write_parquet(
+            Path("data/3_manifest/samples.parquet"), pa.table({**rows, "label": [*self.truth, *([1] * (count - 1)), 0]})
+        )
         complete = {"samples": 300, "groups": 150, "gain_over_best_single": self.gain}
         metric = load().gate.metric
         scores = {"target": "label", "metric": metric, "selected": "mean", "samples": len(self.ids), "complete": complete}
@@ -126,14 +139,26 @@ class Night:
         scores |= {"alike": self.alike, "interaction": self.interaction, "shares": self.shares}
         write_json(reports / "evaluate/scores.json", scores)
         write_json(reports / "robustness/robustness.json", {"metric": metric, **self.damaged})
-        predictions = table(self.ids, self.mine, group=self.groups, label=self.truth)
+        predictions = table(self.ids, self.mine, group=self.groups, label=self.truth, **self.without("candidate"))
         write_parquet(reports / "evaluate/predictions.parquet", predictions)
-        tables = [table(self.ids, found, who=[who] * len(found)) for who, found in self.reigning.items()]
-        empty = table(self.ids[:1], self.mine[:1], who=["champion"]).slice(0, 0)
+        tables = [
+            table(self.ids, found, who=[who] * len(found), **self.without("champion")) for who, found in self.reigning.items()
+        ]
+        empty = (tables or [table(self.ids[:1], self.mine[:1], who=["champion"])])[0].slice(0, 0)
         write_parquet(reports / "champion.parquet", pa.concat_tables([empty, *tables]))
         gate()
         verdict = read_json(reports / "verdict.json")
         return verdict, {row["name"]: row for row in verdict["rows"]}
+
+    def without(self, who):
+        of = {m: answer.T for m, answer in self.rest.get(who, {}).items()}
+        return {f"label without {m}__{i}": column for m, answer in of.items() for i, column in enumerate(answer)}
+
+    def pin(self, who):
+        folder = Path(f"data/{who}_manifest")
+        folder.mkdir(exist_ok=True)
+        for name, columns in self.pinned.get(who, {}).items():
+            write_parquet(folder / f"{name}.parquet", pa.table(columns))
 
 
 class Later(Night):

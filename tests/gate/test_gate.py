@@ -191,6 +191,8 @@ def test_other_samples_than_the_manifests_fail_closed():
         "6_reports/evaluate/predictions.parquet",
         "6_reports/champion.parquet",
         "6_reports/robustness/robustness.json",
+        "3_manifest/contents.parquet",
+        "3_manifest/drift.json",
         "3_manifest/manifest.json",
         "3_manifest/samples.parquet",
         "5_models/bundle/bundle.json",
@@ -210,10 +212,10 @@ def test_an_absent_input_is_a_failure_and_no_verdict(path):
 @pytest.mark.parametrize("left", [0, 2])
 def test_a_test_set_that_is_empty_or_one_group_fails_closed(left):
     Night(champion=0.8, anchor=0.8).judge()
-    for name in ("6_reports/evaluate/predictions.parquet", "3_manifest/samples.parquet"):
+    for name in ("6_reports/evaluate/predictions.parquet", "3_manifest/samples.parquet", "3_manifest/contents.parquet"):
         path = Path("data", name)
         table = pq.read_table(path)
-        others = table.slice(table.num_rows - 3) if "split" in table.column_names else table.slice(0, 0)
+        others = table.slice(0, 0) if "predictions" in name else table.slice(table.num_rows - 3)
         write_parquet(path, pa.concat_tables([table.slice(0, left), others]))
     gate()
     verdict = read_json(Path("data/6_reports/verdict.json"))

@@ -97,6 +97,7 @@ def template() -> Path:
     subprocess.run(["dvc", "init", "--quiet"], cwd=checkout, check=True)
     (checkout / ".gitignore").write_text(
         "/data/1_raw\n/data/2_profiles\n/data/3_manifest\n/data/6_reports\n/data/champion\n/data/anchor\n/data/start\n"
+        "/data/champion_manifest\n/data/anchor_manifest\n"
     )
     (checkout / ".dvc/config").write_text("[core]\n    remote = nightloom\n['remote \"nightloom\"']\n    url = nowhere\n")
     (checkout / "data/champion").mkdir(parents=True)

@@ -69,7 +69,9 @@ def nights(project: Project) -> Project:
 
 
 def prepared(project: Project) -> Project:
-    ignored = "/data/1_raw\n/data/2_profiles\n/data/5_models\n/data/champion\n/data/anchor\n/data/start\n/.memo\n"
+    ignored = (
+        "/data/1_raw\n/data/2_profiles\n/data/5_models\n/data/champion\n/data/anchor\n/data/start\n/data/*_manifest\n/.memo\n"
+    )
     project.commit(dvc_yaml=DVC_YAML, **{"shout.py": SHOUT, "fit.py": FIT, ".gitignore": ignored})
     params = PARAMS + "seed: 1\n"
     (project.checkout / "params.yaml").write_text(params.replace("ingest: {", "ingest: {partition_rows: 2, "))

@@ -1,10 +1,11 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import ContractBroken, NoData
-from tasks.files import file_digest
+from tasks.files import file_digest, read_json
 from tasks.index import read_index, write_index
 from tasks.paths import INDEX, MANIFEST, PROFILES
 from tasks.validate import summary
@@ -45,6 +46,20 @@ def test_the_same_data_gives_the_same_bytes():
     validate()
     assert digests() == before
     assert len([name for name in before if "/gx/" in name]) >= 7
+
+
+def test_contents_are_told_row_by_row():
+    *_, samples = judge(land("n1", [{**row, "audio_file_name": ""} if i == 3 else row for i, row in enumerate(rows())]))
+    found = pq.read_table(MANIFEST / "contents.parquet")
+    assert found["sample_id"].to_pylist() == samples["sample_id"].tolist()
+    assert len(set(found["content"].to_pylist())) == 120
+    assert found.column_names == ["sample_id", "content", "near of audio", "near of image"]
+    assert [found["near of audio"][i].as_py() is None for i in range(5)] == [False, False, False, True, False]
+    stem = next((PROFILES / "audio").glob("*.parquet"))
+    known = {row["sample_id"]: row["near"] for row in pq.read_table(stem).to_pylist()}  # whole: a float would lose 11 bits
+    assert {
+        s: n for s, n in zip(samples["sample_id"], found["near of audio"].to_pylist(), strict=True) if s != "s0003"
+    } == known
 
 
 def test_few_broken_files_are_quarantined_with_a_reason_and_the_night_goes_on():
@@ -194,6 +209,10 @@ def test_drift_of_a_new_batch_is_a_warning_with_its_column():
     assert validation["success"]
     (reason,) = failed(validation, "warning").values()
     assert "image brightness (distance" in reason
+    found = {(each["modality"], each["column"]): each for each in read_json(MANIFEST / "drift.json")["columns"]}
+    assert set(found) == {("audio", "brightness"), ("image", "brightness"), ("text", "brightness")}
+    assert found["image", "brightness"]["distance"] > 0.8 > 0.4 > found["audio", "brightness"]["distance"]
+    assert found["image", "brightness"]["independent"] == [60.0, 20.0]  # two samples a group
     assert "audio" not in reason
 
 

@@ -1,15 +1,89 @@
-"""Warning: one modality alone may do as well as the fused model."""
+"""One modality alone does as well as the fused model: a warning. It does better, or one has gone silent inside: blocking."""
+
+from dataclasses import dataclass
 
 from tasks.gate.evidence import Evidence
+from tasks.gate.reigning import aligned, fault_of
 from tasks.gate.row import Row, measured, told
+from tasks.gate.rows.slices import holm
 from tasks.gate.single import gain_over_single
+from tasks.intervals import Interval, one_more, standard_error, surely, tail
+from tasks.tally import Tally
 
 RULE = "the lower bound of the gain over the best single modality, complete cases, is above 0"
+WORSE = "the upper bound of the gain over the best single modality, complete cases, is not below -gate.margin"
+SILENT = (
+    "no modality that the champion surely needs (what it loses without it is above gate.margin) surely counts less in the"
+    " candidate, by more than gate.margin (Holm)"
+)
+ADVICE = "look at its encoder and its features, and at train.slowing, which keeps the stronger ones from starving it"
+
+
+@dataclass(frozen=True)
+class Fallen:
+    """What a modality counts in candidate and champion: by how much the score falls without it.
+
+    Attributes:
+        mine: of the candidate.
+        theirs: of the champion, with its one-sided bounds.
+        found: candidate minus champion, with its one-sided bounds.
+        p: one-sided, of "no less than by the margin".
+    """
+
+    mine: float
+    theirs: Interval
+    found: Interval
+    p: float
 
 
 def judge(evidence: Evidence) -> Row:
-    """Compare the paired gain's lower bound, as evaluate measured it, with 0."""
-    found, text = gain_over_single(evidence)
-    if found is None:
+    """Compare the paired gain's bounds, as evaluate measured it, and what each modality counts, with the champion's."""
+    margin = evidence.gate.margin
+    gain, text = gain_over_single(evidence)
+    if gain is not None and gain.high < -margin:
+        reason = f"{text}, upper bound {gain.high:+.3f}: one modality alone is surely better by more than {margin:.3f}"
+        return measured("dominance", True, WORSE, gain, -margin, False, reason)
+    fallen = _fallen(evidence)
+    sure = holm({m: each.p for m, each in fallen.items()})
+    silent = [m for m in fallen if sure[m] <= 1 - evidence.gate.confidence and fallen[m].theirs.low > margin]
+    if silent:
+        m = min(silent, key=lambda each: (fallen[each].found.value, each))
+        of, others = fallen[m], "".join(f", so does {each}" for each in silent if each != m)
+        version = evidence.versions["champion"]
+        reason = (
+            f"without {m} the champion {version} loses {of.theirs.value:.3f}, the candidate {of.mine:.3f} on {evidence.size}:"
+            f" {m} counts less by more than {margin:.3f} with p = {sure[m]:.3f} after Holm's correction over {len(fallen)}"
+            f" modalities{others}; {ADVICE}"
+        )
+        return measured("dominance", True, SILENT, of.found, -margin, False, reason)
+    if gain is None:
         return told("dominance", False, RULE, "not applicable", text)
-    return measured("dominance", False, RULE, found, 0.0, found.low > 0, f"{text}, needed above +0.000")
+    return measured("dominance", False, RULE, gain, 0.0, gain.low > 0, f"{text}, needed above +0.000")
+
+
+def _fallen(evidence: Evidence) -> dict[str, Fallen]:
+    """By modality that both were asked without; nothing where there is no champion, or one modality only."""
+    if evidence.versions["champion"] is None or fault_of("champion", evidence):
+        return {}
+    mine, theirs = (evidence.without.get(who, {}) for who in ("candidate", "champion"))
+    both = sorted(mine.keys() & theirs.keys())
+    if len(both) < 2:
+        return {}
+    whole = evidence.tally(evidence.candidate), evidence.tally(aligned("champion", evidence))
+    each = one_more(whole[1], len(evidence.ids))
+    found = {}
+    for m in both:
+        lost = whole[0].minus(evidence.tally(mine[m])), whole[1].minus(evidence.tally(theirs[m]))
+        bounds = surely(lost[1], each, evidence.gate.confidence)
+        difference = lost[0].minus(lost[1])
+        p = _less(difference, each, evidence.gate.margin)
+        found[m] = Fallen(lost[0].value, bounds, surely(difference, each, evidence.gate.confidence), p)
+    return found
+
+
+def _less(difference: Tally, each: float, margin: float) -> float:
+    """One-sided p of "no less than by the margin", one independent sample to the candidate's credit."""
+    lost, error = -margin - difference.value - each, standard_error(difference)
+    if error == 0:
+        return 0.0 if lost > 0 else 1.0
+    return tail(lost / error, difference.groups)

@@ -1,13 +1,13 @@
 """New batches beside the reference."""
 
-from tasks.validate.drift import drift
+import pandas as pd
+
 from tasks.validate.great import Check, Table, gxe
 from tasks.validate.night import Night
 
 
-def table(night: Night) -> Table | None:
+def table(night: Night, distances: pd.DataFrame) -> Table | None:
     """The distances of `drift.drift`; None where there is nothing to compare."""
-    distances = drift(night)
     if distances.empty:
         return None
     most = night.params.validate.drift_warning
@@ -19,4 +19,6 @@ def table(night: Night) -> Table | None:
         f"a Kolmogorov-Smirnov distance of at most {most:g}",
         "look at the batch; if the world has changed, move the reference, or let a shadow run try what is newer",
     )
-    return Table("drift", distances, [check], index=("batch", "modality", "column"))
+    return Table(
+        "drift", distances[["batch", "modality", "column", "distance"]], [check], index=("batch", "modality", "column")
+    )

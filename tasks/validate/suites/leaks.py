@@ -53,7 +53,7 @@ def _alike(night: Night, name: str, part: pd.Series) -> dict[str, float]:
     found = {f"copied_{name}": same.sum() / held_out}
     if night.params.validate.near_duplicates:
         hashed = profile["near"].notna().to_numpy()
-        near = near_train(profile["near"].dropna().to_numpy().astype(np.int64), train[hashed])
+        near = near_train(profile["near"].dropna().to_numpy(np.int64), train[hashed])
         found[f"near_{name}"] = near.sum() / held_out
     return found
 
