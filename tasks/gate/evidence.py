@@ -196,7 +196,7 @@ def pinned() -> dict[str, pa.Table]:
 
 def teaching(manifest: pa.Table) -> pa.Table:
     """The rows that something is fitted to: train, val, and the unlabelled of train."""
-    taught = pc.is_in(manifest["split"], pa.array(["train", "val"]))
+    taught = pc.is_in(manifest["split"], pa.array(["train", "val", "calibration"]))
     if "unlabelled" in manifest.column_names:  # older nights had no such column
         taught = pc.or_(taught, manifest["unlabelled"])
     return manifest.filter(taught)
