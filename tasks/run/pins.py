@@ -123,7 +123,7 @@ def bundle_entry(folder: Path, commit: str) -> Mapping[str, Any]:
     """What dvc.lock of a commit says of the bundle: md5, size, nfiles, hash.
 
     Raises:
-        ContractBroken: nothing.
+        ContractBroken: no run was closed there.
     """
     found = _entry(folder, commit, BUNDLE)
     if found is None:

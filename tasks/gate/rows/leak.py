@@ -16,7 +16,7 @@ SHOWN = 3
 ADVICE = {
     "candidate": "validate should have kept them apart: look at data/3_manifest, and set `group`",
     "champion": "it looks better on them than it is: put seed and split back to what they were when it was fitted, or roll back"
-    " to a version that was fitted under these",
+    " to a version that was fitted under these, or let the candidate face it all the same (gate.rows: {leak: warning})",
 }
 NEARLY = "give samples of one source one `group`"
 WAYS = ("sample_id", "group", "content")
