@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from tasks.calibration import all_tempered
+from tasks.calibration import all_tempered, tempered
 from tasks.errors import ContractBroken
 from tasks.evaluate import missing
 from tasks.evaluate.alike import alike
 from tasks.evaluate.calibrated import calibrated
 from tasks.evaluate.interaction import interaction
+from tasks.evaluate.label_next import SCHEMA, asked_for, label_next
 from tasks.evaluate.missing import mapped, means, recalls
 from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_reliability, draw_scores, draw_shares, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
@@ -24,7 +26,7 @@ from tasks.files import new_folder, read_json, write_json
 from tasks.intervals import interval
 from tasks.measures import clipped, constant
 from tasks.params import Params, load
-from tasks.paths import REPORTS, candidate_folders, finetuned
+from tasks.paths import MANIFEST, REPORTS, candidate_folders, finetuned
 from tasks.slices import slices
 from tasks.stage import count, enter
 from tasks.steady import steady
@@ -32,12 +34,14 @@ from tasks.tables import answer_columns, labelled, truth, without, write_parquet
 from tasks.targets import METRICS, Output
 from tasks.train import Candidate, load_candidate
 from tasks.train.domains import Domains
-from tasks.train.inputs import Inputs, chosen, present, read_inputs, read_outputs, read_samples_of
+from tasks.train.inputs import Inputs, aligned, chosen, present, read_inputs, read_outputs, read_samples_of
 from tasks.train.neural import Answers, Neural
 
 
 def evaluate() -> None:
-    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, scores.png, shares.png, reliability.png and pictures.
+    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, label_next.parquet, and pictures.
+
+    scores.png, shares.png and reliability.png show what is selected, beside the others, and a picture each what it answers.
 
     A target's is confusion.png, labels.png of several labels or predicted.png of a regression; of another target than the
     gate's it has the name in front, <target>-confusion.png, and its scores stand under `others`.
@@ -91,7 +95,24 @@ def evaluate() -> None:
         each = shares_of_answers(subsets, outputs[target]) if subsets else {}
         rest = {without(target, m): subsets.answers[subsets.whole - {m}] for m in subsets.modalities} if subsets else {}
         write_parquet(folder / "predictions.parquet", predictions(test, answers[selected], complete, each, rest))
+        with steady(params.threads):
+            doubted = unlabelled(params, folders, selected, outputs, warmth[selected])
+        write_parquet(folder / "label_next.parquet", doubted)
     count(predicted=len(test) * len(answers))
+
+
+def unlabelled(
+    params: Params, folders: Mapping[str, Path], selected: str, outputs: Mapping[str, Output], warmth: Mapping[str, float]
+) -> pa.Table:
+    """The samples most worth a label (see `label_next`); none where encoders were fitted with the model: they saw none of them."""
+    target, samples = params.gate.target, asked_for(pq.read_table(MANIFEST / "samples.parquet"))
+    asked = {name: folder for name, folder in folders.items() if not (folder / "features").is_dir()}
+    if not samples.num_rows or selected not in asked:
+        return SCHEMA.empty_table()
+    inputs = Inputs(samples, {m: aligned(m, samples) for m in sorted(params.modalities)})
+    wanted = asked if outputs[target].is_number else {selected: asked[selected]}
+    found = {name: answer[target] for name, answer in predicted(inputs, wanted)[0].items()}
+    return label_next(samples, tempered(found[selected], outputs[target], warmth.get(target, 1.0)), found, outputs[target])
 
 
 def apart(judged: Judged, samples: pa.Table, params: Params, selected: str, sure: Sureness) -> list[dict[str, Any]]:
@@ -156,7 +177,7 @@ def draw(folder: Path, prefix: str, target: str, judged: Judged, selected: str) 
         draw_confusion(folder / f"{prefix}confusion.png", true, said, judged.output.classes)
 
 
-def predicted(test: Inputs, folders: dict[str, Path]) -> tuple[dict[str, Answers], dict[str, int]]:
+def predicted(test: Inputs, folders: Mapping[str, Path]) -> tuple[dict[str, Answers], dict[str, int]]:
     """Answers and number of parameters by candidate."""
     answers, parameters = {}, {}
     for name, folder in folders.items():

@@ -56,6 +56,7 @@ def page(
     validation: Mapping[str, Any] | None = None,
     manifest: Mapping[str, Any] | None = None,
     quarantine: Path | None = None,
+    label_next: Path | None = None,
     pictures: Sequence[Path] = (),
     measured: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
@@ -74,6 +75,7 @@ def page(
         validation: content of validation.json.
         manifest: content of manifest.json.
         quarantine: quarantine.parquet.
+        label_next: evaluate/label_next.parquet.
         pictures: PNG files, shown in this order.
         measured: what `tasks.measure.measure` returned.
         problems: what a person must read.
@@ -102,6 +104,7 @@ def page(
             rows=facts.rows(verdict, measured),
             data=facts.data(manifest),
             quarantined=facts.quarantined(quarantine),
+            label_next=facts.label_next(label_next),
             expectations=facts.expectations(validation),
             pictures=[facts.picture(path) for path in pictures],
             links={name: href for name, place in (links or {}).items() if (href := _href(str(place), to))},

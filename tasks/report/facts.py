@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SHOWN = 200  # rows of quarantine on the page; the file has all
+LABELS = 10  # samples on the page that are worth a label
 SLICES = 12  # parts of the test set on the page
 ALONE = "alone-"
 SHOWS = {  # what the pictures of `evaluate` show, for those who do not see them
@@ -181,6 +182,16 @@ def quarantined(path: Path | None) -> dict[str, Any] | None:
         "rows": listed[:SHOWN],
         "left_out": max(len(listed) - SHOWN, 0),
     }
+
+
+def label_next(path: Path | None) -> list[dict[str, Any]]:
+    """The first LABELS of the samples that are most worth a label."""
+    if path is None or not path.is_file():
+        return []
+    import pyarrow.parquet as pq
+
+    found: list[dict[str, Any]] = pq.read_table(path).slice(0, LABELS).to_pylist()
+    return found
 
 
 def expectations(validation: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -57,6 +57,7 @@ def record(
         validation=found["validation"],
         manifest=found["manifest"],
         quarantine=folder / MANIFEST / "quarantine.parquet",
+        label_next=folder / REPORTS / "evaluate" / "label_next.parquet",
         pictures=sorted((folder / REPORTS).rglob("*.png")),
         measured=tasks["measure"],
         problems=problems,
