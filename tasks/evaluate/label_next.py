@@ -1,8 +1,8 @@
 """Which unlabelled samples would be worth a label: those that the model doubts most, one of each group.
 
 Of classes the margin between the two likeliest counts (Scheffer, Decomain, Wrobel, "Active Hidden Markov Models for Information
-Extraction", IDA 2001), of several labels how near each is to even, of values how far candidates differ (Seung, Opper, Sompolinsky,
-"Query by Committee", COLT 1992). What would be train if a label came is asked for, never what is held out.
+Extraction", IDA 2001), of several labels how near each is to even, of values how far candidates differ (Seung, Opper,
+Sompolinsky, "Query by Committee", COLT 1992). Only what would be train if a label came is asked for, nothing that is held out.
 """
 
 from collections.abc import Mapping
