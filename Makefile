@@ -8,7 +8,7 @@ TESTS ?= tests
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up test test-recipes check pictures reproduce erase gc chaos figures bench-extract bench-helps bench-incremental bench-overhead bench-memory bench-train bench-select scale lock secrets clean
+.PHONY: help install run up test test-recipes check pictures reproduce erase gc chaos figures bench-extract bench-helps bench-incremental bench-overhead bench-memory bench-train bench-select bench-nights scale lock secrets clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -75,6 +75,9 @@ bench-incremental: $(STAMP) ## what a night costs when little is new: 10,000 sam
 
 bench-select: $(STAMP) ## does select ever regret? every recipe, five seeds (an hour or two); LANDING=folder of real landing zones
 	@$(BIN)/python -m tests.bench.regret $(if $(LANDING),--landing $(LANDING))
+
+bench-nights: $(STAMP) ## SEEDS=100: planted faults, each stopped by the row that is meant for it? (an hour or two)
+	@$(BIN)/python -m tests.nights --seeds $(or $(SEEDS),100)
 
 bench-memory: $(STAMP) ## peak memory of stages at 20,000 and 100,000 samples; draws docs/memory.png
 	@$(BIN)/python -m tests.bench.memory docs/memory.png

@@ -17,6 +17,7 @@ PROCESSES = (
     "gate/test_error_rates.py",
     "gate/test_years.py",
     "gc",
+    "nights",
     "profile/test_fuzz.py",
     "promote",
     "ranks",
