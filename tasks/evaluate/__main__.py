@@ -104,7 +104,7 @@ def evaluate() -> None:
 def unlabelled(
     params: Params, folders: Mapping[str, Path], selected: str, outputs: Mapping[str, Output], warmth: Mapping[str, float]
 ) -> pa.Table:
-    """The samples most worth a label (see `label_next`); none where encoders were fitted with the model and saw none of them."""
+    """The samples most worth a label (see `label_next`); none where encoders were fitted with the model."""
     target, samples = params.gate.target, asked_for(pq.read_table(MANIFEST / "samples.parquet"))
     asked = {name: folder for name, folder in folders.items() if not (folder / "features").is_dir()}
     if not samples.num_rows or selected not in asked:

@@ -53,6 +53,15 @@ def test_a_modality_that_went_silent_since_the_champion_stops_the_candidate(mine
         assert "mean over alone-image" in row["reason"]
 
 
+def test_a_modality_that_counts_less_in_a_candidate_that_is_surely_better_is_only_told():
+    planted = night(0, {"audio": 0.0, "image": 0.2}, {"audio": 0.15, "image": 0.2})
+    planted.mine = planted.rest["candidate"]["audio"] = one_hot(planted.truth)
+    found, rows = planted.judge()
+    row = rows["dominance"]
+    assert (row["verdict"], row["blocking"], found["verdict"]) == ("fail", False, "promote")
+    assert "it only warns, since the candidate is surely better than v1.1.0" in row["reason"]
+
+
 def simulated(seed, mine, theirs, groups=200):
     """The row's verdict of such a night, two samples to a group, without files."""
     rng = np.random.default_rng(seed)
@@ -74,7 +83,7 @@ def simulated(seed, mine, theirs, groups=200):
         groups=group.astype(object),
         candidate=answers["candidate"].pop(""),
         reigning={"champion": (ids, answers["champion"].pop(""))},
-        arrived={},
+        arrived={"champion": np.zeros(n, bool)},
         versions={"champion": "v1.0.0", "anchor": "v1.0.0"},
         slices={},
         constant=0,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tasks.gate.evidence import Evidence
-from tasks.gate.reigning import aligned, fault_of
+from tasks.gate.reigning import aligned, compared, fault_of
 from tasks.gate.row import Row, measured, told
 from tasks.gate.rows.slices import holm
 from tasks.gate.single import gain_over_single
@@ -55,7 +55,9 @@ def judge(evidence: Evidence) -> Row:
             f" {m} counts less by more than {margin:.3f} with p = {sure[m]:.3f} after Holm's correction over {len(fallen)}"
             f" modalities{others}; {ADVICE}"
         )
-        return measured("dominance", True, SILENT, of.found, -margin, False, reason)
+        better = compared("champion", evidence).found.low > 0  # the champion may have leaned on it for want of another
+        reason = f"{reason}; it only warns, since the candidate is surely better than {version}" if better else reason
+        return measured("dominance", not better, SILENT, of.found, -margin, False, reason)
     if gain is None:
         return told("dominance", False, RULE, "not applicable", text)
     return measured("dominance", False, RULE, gain, 0.0, gain.low > 0, f"{text}, needed above +0.000")
