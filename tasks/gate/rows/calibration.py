@@ -23,7 +23,7 @@ def judge(evidence: Evidence) -> Row:
     found = evidence.bounds(NAME, said.off)
     passed = found.low <= most
     reason = (
-        f"off by {said.error:.3f} on {evidence.size}, {how}; by chance they would be off too: beyond that it is"
-        f" {max(found.value, 0):.3f}, surely {max(found.low, 0):.3f}, allowed {most:.3f}"
+        f"off by {said.error:.3f} on {evidence.size}, {how}: {max(found.value, 0):.3f} beyond chance, surely"
+        f" {max(found.low, 0):.3f}, allowed {most:.3f}"
     )
     return measured(NAME, blocking, RULE, found, most, passed, reason if passed else f"{reason}; {ADVICE}")
