@@ -105,11 +105,12 @@ def _met(
     group = rows["group"].where(rows["group"] != "", rows["sample_id"])
     when = pd.to_datetime(rows["timestamp"], unit="s", utc=True, errors="coerce").dt.strftime(DAY).fillna(day)
     told = pd.DataFrame({"sample_id": rows["sample_id"], "batch": key, "day": when, "group": group})
-    truth = np.array([_truth(known[sample], output) for sample in rows["sample_id"]])
+    truth = np.array([truth_of(known[sample], output) for sample in rows["sample_id"]])
     return Met(output, told, truth, rows[names].to_numpy(np.float64))
 
 
-def _truth(cell: str, output: Output) -> Any:
+def truth_of(cell: str, output: Output) -> Any:
+    """A label as metrics take it: the class's index, 0 or 1 for each label, or the value."""
     if output.is_number:
         return number(cell)
     return output.numbered(cell) if output.is_set else output.classes.index(cell)
