@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="a line of JSON instead of a table")
     given = parser.parse_args(arguments)
     try:
-        with chosen(given.bundle, given.version) as folder:
+        progress = redirect_stdout(sys.stderr) if given.json else nullcontext()
+        with chosen(given.bundle, given.version) as folder, progress:
             found = outside(folder, given.landing, Sureness(Evaluate.bootstrap, Evaluate.confidence, 0))
     except TasksError as mistake:
         print(f"nightloom: {mistake}", file=sys.stderr)

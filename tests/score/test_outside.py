@@ -60,7 +60,7 @@ def test_the_command_tells_people_and_programs(zone, bundle: Bundle, capsys: pyt
     assert "calibration error" in shown
     assert max(map(len, shown.splitlines())) <= 100
     assert main([str(place / "a"), "--bundle", str(bundle.folder), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = json.loads(capsys.readouterr().out)
     assert found["targets"]["label"]["scores"]["accuracy"]["samples"] == 10
 
 
