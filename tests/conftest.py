@@ -29,6 +29,7 @@ PROCESSES = (
     "score/test_serve.py",
     "score/test_shelf.py",
     "test_checkpoint.py",
+    "test_docs.py",
     "test_parallel.py",
     "test_precision.py",
     "test_stages.py",

@@ -2,8 +2,9 @@
 
 There a person triggers the next night in a browser; it faces the champion, and waits until the person approves. A viewer may do
 nothing meanwhile. A broken batch begins a night by itself and is rejected, while the person rolls back and the first version is
-verified. People are told, and `make gc` clears Airflow's history. On a machine without Chromium the nights are the same: the
-person sits at a shell, and what the browser would show is skipped.
+verified. People are told, and `make gc` clears Airflow's history. What the README and docs/ tell people to type is typed in copies of
+all that. On a machine without Chromium the nights are the same: the person sits at a shell, and what the browser would show is
+skipped.
 """
 
 import json
@@ -31,6 +32,7 @@ from tasks.run.git import git
 from tests import browser as browsers
 from tests.clone import VIEWER, Clone, age, encoders, landed, names, order, until
 from tests.notices.servers import Web, serving
+from tests.pages import PAGES, carry_out, restored
 from tests.person import Person
 
 pytestmark = pytest.mark.scheduler
@@ -458,3 +460,23 @@ def test_gc_takes_old_runs_out_of_airflows_history_and_leaves_the_others(
     assert {run["dag_run_id"] for run in up.call("GET", "/dags/retrain/dagRuns")["dag_runs"]} == kept
     assert {run: names(up, run) for run in kept} == {run: before[run] for run in kept}
     assert up.xcom("verify", remade, "record")["outcome"] == "bit-identical"
+
+
+SAID = {
+    "docs/recover.md": ("MLflow shows what the tags say; champion: v1.0.0", "v1.0.0: not reproducible: erased data"),
+    "docs/reproduce.md": ("Data and pipelines are up to date.", "file(s) to 'champion'"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_the_pages_work_where_nights_were(
+    clone: Clone, rejected: str, remade: str, tmp_path: Path, page: str
+) -> None:
+    project = restored(tmp_path / "project", clone.home, clone.folder / "data/0_landing")
+    told = carry_out(page, project)
+    for text in SAID.get(page, ()):
+        assert text in told
+    if page == "docs/data.md":  # what landed there is what is taken
+        words = [sys.executable, "-m", "tasks.ingest"]
+        told = subprocess.run(words, cwd=project, capture_output=True, text=True, check=True).stdout
+        assert {"mine: 1 rows, 0 refused", "late-1: 2 rows, 0 refused"} <= set(told.splitlines())
