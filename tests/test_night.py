@@ -2,9 +2,9 @@
 
 There a person triggers the next night in a browser; it faces the champion, and waits until the person approves. A viewer may do
 nothing meanwhile. A broken batch begins a night by itself and is rejected, while the person rolls back and the first version is
-verified. People are told, and `make gc` clears Airflow's history. What the README and docs/ tell people to type is typed in copies of
-all that. On a machine without Chromium the nights are the same: the person sits at a shell, and what the browser would show is
-skipped.
+verified. People are told, and `make gc` clears Airflow's history. What the README and docs/ tell people to type is typed in
+copies of all that. On a machine without Chromium the nights are the same: the person sits at a shell, and what the browser
+would show is skipped.
 """
 
 import json
