@@ -1,4 +1,4 @@
-"""One seed of every planted night, and what the bench makes of many."""
+"""One seed of some planted nights, and what the bench makes of many."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.nights.night import LANDING, TOLD, enter, first, ingested, prepared, 
 from tests.nights.world import FIRST, land, sample
 
 SEED = 0
-BAD = [name for name in FAULTS if name != GOOD]
+BAD = ("dead microphone", "duplicated group", "ignored modality")  # one of each way to plant; `make bench-nights` has all
 
 
 @pytest.fixture(scope="module")
