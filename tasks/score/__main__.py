@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="<modality>=<file>, <text>=<words>, <column>=<cell>, or a file"
     )
-    who = parser.add_mutually_exclusive_group()
-    who.add_argument("--bundle", type=Path, metavar="FOLDER", help="a bundle's folder, instead of the champion")
-    who.add_argument("--version", help="a registered version, instead of the champion")
+    add_who(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON per sample")
     given = parser.parse_args(arguments)
     try:
@@ -42,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TasksError as mistake:
         print(f"nightloom: {mistake}", file=sys.stderr)
         return MISTAKE
+
+
+def add_who(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say who answers (see `chosen`)."""
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--bundle", type=Path, metavar="FOLDER", help="a bundle's folder, instead of the champion")
+    who.add_argument("--version", help="a registered version, instead of the champion")
 
 
 @contextmanager

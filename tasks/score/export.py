@@ -26,7 +26,7 @@ from tasks.bundle import Bundle
 from tasks.errors import ContractBroken, TasksError
 from tasks.extract import load_encoder
 from tasks.files import write_bytes
-from tasks.score.__main__ import chosen
+from tasks.score.__main__ import add_who, chosen
 from tasks.stage import MISTAKE, leave
 from tasks.train.card import Card
 from tasks.train.network import Network
@@ -137,9 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tasks.score.export", description=__doc__)
     parser.add_argument("to", type=Path, metavar="FILE", help="the file to write, e.g. head.onnx")
-    who = parser.add_mutually_exclusive_group()
-    who.add_argument("--bundle", type=Path, metavar="FOLDER", help="a bundle's folder, instead of the champion")
-    who.add_argument("--version", help="a registered version, instead of the champion")
+    add_who(parser)
     given = parser.parse_args(arguments)
     try:
         with chosen(given.bundle, given.version) as folder:

@@ -26,7 +26,7 @@ from tasks.files import read_json
 from tasks.ingest.landing import Landed, list_batches
 from tasks.ingest.metadata import Metadata
 from tasks.params import Evaluate, Ingest
-from tasks.score.__main__ import chosen
+from tasks.score.__main__ import add_who, chosen
 from tasks.score.batch import score_batch
 from tasks.score.live import Met, point, truth_of
 from tasks.score.model import Gone, Model, contract
@@ -41,9 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code: 0 scored, 2 nothing could be, for a reason that is told."""
     parser = argparse.ArgumentParser(prog="python -m tasks.score.outside", description=__doc__)
     parser.add_argument("landing", help="a folder, or s3://bucket/prefix: a batch, or batches")
-    who = parser.add_mutually_exclusive_group()
-    who.add_argument("--bundle", type=Path, metavar="FOLDER", help="a bundle's folder, instead of the champion")
-    who.add_argument("--version", help="a registered version, instead of the champion")
+    add_who(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON instead of a table")
     given = parser.parse_args(arguments)
     try:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from tasks.gate.evidence import Evidence
 from tasks.gate.reigning import aligned, compared, fault_of
 from tasks.gate.row import Row, measured, told
-from tasks.gate.rows.slices import holm
+from tasks.gate.rows.slices import holm, worse
 from tasks.gate.single import gain_over_single
-from tasks.intervals import Interval, one_more, standard_error, surely, tail
-from tasks.tally import Tally
+from tasks.intervals import Interval, one_more, surely
 
 RULE = "the lower bound of the gain over the best single modality, complete cases, is above 0"
 WORSE = "the upper bound of the gain over the best single modality, complete cases, is not below -gate.margin"
@@ -78,14 +77,6 @@ def _fallen(evidence: Evidence) -> dict[str, Fallen]:
         lost = whole[0].minus(evidence.tally(mine[m])), whole[1].minus(evidence.tally(theirs[m]))
         bounds = surely(lost[1], each, evidence.gate.confidence)
         difference = lost[0].minus(lost[1])
-        p = _less(difference, each, evidence.gate.margin)
+        p = worse(difference, each, evidence.gate.margin)
         found[m] = Fallen(lost[0].value, bounds, surely(difference, each, evidence.gate.confidence), p)
     return found
-
-
-def _less(difference: Tally, each: float, margin: float) -> float:
-    """One-sided p of "no less than by the margin", one independent sample to the candidate's credit."""
-    lost, error = -margin - difference.value - each, standard_error(difference)
-    if error == 0:
-        return 0.0 if lost > 0 else 1.0
-    return tail(lost / error, difference.groups)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from tasks.gate.evidence import Evidence, Rows
-from tasks.gate.reigning import Pair, fault_of, paired
+from tasks.gate.reigning import fault_of, paired
 from tasks.gate.row import Row, measured, told
 from tasks.intervals import standard_error, tail
+from tasks.tally import Tally
 
 RULE = "in no slice of the test set is the candidate surely worse than the champion by more than gate.margin (Holm)"
 LEAST = 8  # groups of a slice: with fewer nothing is sure
@@ -19,7 +20,7 @@ def judge(evidence: Evidence) -> Row:
     pairs = {name: pair for name, rows in parts.items() if (pair := paired("champion", evidence, rows)) is not None}
     if not pairs:
         return told("slices", True, RULE, "not applicable", f"no slice of the test set has {LEAST} groups")
-    sure = holm({name: worse(pair, gate.margin) for name, pair in pairs.items()})
+    sure = holm({name: worse(pair.difference, pair.each, gate.margin) for name, pair in pairs.items()})
     name = min(sure, key=lambda each: (sure[each], pairs[each].difference.value, each))
     pair, found = pairs[name], pairs[name].bounded(gate.confidence)
     reason = (
@@ -30,13 +31,12 @@ def judge(evidence: Evidence) -> Row:
     return measured("slices", True, RULE, found, -gate.margin, sure[name] > 1 - gate.confidence, reason)
 
 
-def worse(pair: Pair, margin: float) -> float:
-    """One-sided p of "no worse than by the margin", one independent sample to the candidate's credit."""
-    lost = -margin - pair.difference.value - pair.each
-    error = standard_error(pair.difference)
+def worse(difference: Tally, each: float, margin: float) -> float:
+    """One-sided p of "no worse than by the margin", one independent sample, which counts `each`, to the candidate's credit."""
+    lost, error = -margin - difference.value - each, standard_error(difference)
     if error == 0:
         return 0.0 if lost > 0 else 1.0
-    return tail(lost / error, pair.theirs.groups)
+    return tail(lost / error, difference.groups)
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
