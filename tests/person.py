@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 from playwright.sync_api import FrameLocator, Page, expect
 
 WAIT_MS = 120_000  # on a machine that others use as well
+expect.set_options(timeout=WAIT_MS)  # pages of Airflow and MLflow ask servers; five seconds, the default, is a race with them
 
 
 class Person:
@@ -23,7 +24,7 @@ class Person:
         self.page.locator("input[name=username]").fill(user)
         self.page.locator("input[name=password]").fill(password)
         self.page.locator("button[type=submit]").click()
-        expect(self.page.get_by_test_id("nav-dags-link")).to_be_visible(timeout=WAIT_MS)
+        expect(self.page.get_by_test_id("nav-dags-link")).to_be_visible()
 
     def open_form(self, dag: str, fields: Mapping[str, str]) -> None:
         """The trigger form of a DAG, filled in."""
