@@ -21,7 +21,7 @@ from tasks.features import Features
 from tasks.files import read_json
 from tasks.params import KINDS, NAME
 from tasks.targets import Output
-from tasks.train import Candidate, load_candidate
+from tasks.train.candidates import Candidate, load_candidate
 from tasks.train.domains import FILES, FOLDER, Domains
 from tasks.train.neural import Answers
 

@@ -25,8 +25,8 @@ from tasks.robustness.__main__ import robustness
 from tasks.select.__main__ import select
 from tasks.tables import UNLABELLED, labelled, truth, write_parquet
 from tasks.targets import Output, read_target
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
+from tasks.train.candidates import load_candidate
 from tasks.train.inputs import read_inputs
 from tasks.train.late import SURE
 from tests.planted import Decoder, plant

@@ -1,13 +1,10 @@
 """Features of the test samples by a bundle's own encoders, computed anew only where tonight's encoder is another."""
 
-from pathlib import Path
-
 import pyarrow as pa
 
 from tasks.bundle import Bundle
+from tasks.champion.reads import to_encode
 from tasks.features import Features
-from tasks.files import folder_digest
-from tasks.paths import ENCODERS
 from tasks.train.inputs import aligned, assembled
 from tasks.train.raws import raw_rows
 
@@ -22,7 +19,7 @@ def features_for(bundle: Bundle, samples: pa.Table) -> tuple[dict[str, Features]
         modality -> features, row by row; number of raw rows that were encoded anew.
     """
     features, encoded = {}, 0
-    anew = to_encode(bundle, samples)
+    anew = to_encode(bundle.folder, samples)
     for modality in bundle.modalities:
         width = bundle.candidate.card.widths[modality]
         if f"has_{modality}" not in samples.column_names:
@@ -35,14 +32,3 @@ def features_for(bundle: Bundle, samples: pa.Table) -> tuple[dict[str, Features]
             features[modality] = assembled(samples.num_rows, steps, width, parts)
             encoded += sum(len(rows) for rows, _ in parts)
     return features, encoded
-
-
-def to_encode(bundle: Bundle, samples: pa.Table) -> list[str]:
-    """Names of the modalities whose raw rows the bundle must encode itself: its encoder is not tonight's."""
-    ours = [m for m in bundle.modalities if f"has_{m}" in samples.column_names]
-    return [m for m in ours if not _same_encoder(bundle.folder, m)]
-
-
-def _same_encoder(folder: Path, modality: str) -> bool:
-    tonight = ENCODERS / modality
-    return tonight.is_dir() and folder_digest(tonight) == folder_digest(folder / "encoders" / modality)

@@ -32,7 +32,7 @@ from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, labelled, truth, without, write_parquet
 from tasks.targets import METRICS, Output
-from tasks.train import Candidate, load_candidate
+from tasks.train.candidates import Candidate, load_candidate
 from tasks.train.domains import Domains
 from tasks.train.inputs import Inputs, aligned, chosen, present, read_inputs, read_outputs, read_samples_of
 from tasks.train.neural import Answers, Neural

@@ -13,7 +13,7 @@ from tasks.files import folder_digest
 from tasks.paths import BUNDLE, CANDIDATES, ENCODERS
 from tasks.robustness import CLEAN, Shown
 from tasks.robustness.sweep import Swept
-from tasks.train import load_candidate
+from tasks.train.candidates import load_candidate
 from tasks.train.domains import Domains
 from tasks.train.inputs import domains_of, read_domain
 

@@ -3,9 +3,12 @@
 import argparse
 import json
 
+from tasks.files import read_json
 from tasks.params import load
 from tasks.paths import BUNDLE, RAW
+from tasks.robustness.subset import chosen_samples
 from tasks.stage import enter
+from tasks.train.raws import holding
 
 
 def reads() -> None:
@@ -19,11 +22,7 @@ def reads() -> None:
 
 
 def _read_by(target: str, count: int) -> list[str]:
-    from tasks.bundle import Bundle  # torch, which nobody needs where nothing is damaged
-    from tasks.robustness.subset import chosen_samples
-    from tasks.train.raws import holding
-
-    modalities = list(Bundle.load(BUNDLE).modalities)
+    modalities = sorted(read_json(BUNDLE / "bundle.json")["modalities"])  # loading the bundle takes a second of imports
     samples = chosen_samples(modalities, target, count)
     return [str(RAW / partition.path) for m in modalities for _, partition in holding(m, samples)]
 

@@ -30,6 +30,7 @@ def admit(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> dict
         released; `docs`: the Data Docs page.
     """
     with workspace(s, commit, "admit") as folder, chdir(folder):
+        graph.cut(folder, fragments)
         bring(folder, fragments, [str(MANIFEST)])
         docs = _place(s, run) / "index.html"
         validation = read_json(folder / MANIFEST / "validation.json")
@@ -59,6 +60,7 @@ def data_docs(s: Settings, run: str, commit: str, fragments: lock.Fragments) -> 
     from tasks.validate.docs import render
 
     with workspace(s, commit, "docs") as folder, chdir(folder):
+        graph.cut(folder, fragments)
         bring(folder, fragments, [str(MANIFEST)])
         moment = git("log", "-1", "--format=%cI", commit, cwd=folder)
         return {"page": str(render(folder / MANIFEST, _place(s, run), run, moment))}

@@ -9,10 +9,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tasks.errors import Refused, UnknownName
 
@@ -158,6 +160,18 @@ def check_params(root: Path) -> None:
             f"params.yaml lacks {', '.join(sorted(missing))}, which stages of dvc.yaml depend on: add"
             f" {', '.join(told)} to take the defaults"
         )
+
+
+def cut(folder: Path, names: Collection[str]) -> None:
+    """Leave in a workspace's dvc.yaml only the entries that these stages are made of.
+
+    DVC reads all of it at each of its steps, and what it takes for a stage grows with the number of the others.
+    """
+    path = folder / "dvc.yaml"
+    whole = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+    entries = {name.partition("@")[0] for name in names}
+    kept = {entry: body for entry, body in whole["stages"].items() if entry in entries}
+    path.write_text(json.dumps({**whole, "stages": kept}))  # JSON is YAML
 
 
 def names(repo: Any) -> list[str]:

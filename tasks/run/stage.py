@@ -90,6 +90,7 @@ def ready(s: Settings, commit: str, name: str, fragments: lock.Fragments) -> Ite
     with ExitStack() as around:
         with laps.of("clone"):
             folder = around.enter_context(workspace(s, commit, name))
+            graph.cut(folder, [name, *fragments])
             around.enter_context(chdir(folder))
             repo = around.enter_context(Repo())
             stage = next(stage for stage in repo.index.stages if getattr(stage, "name", None) == name)

@@ -1,45 +1,4 @@
 """Candidates: networks that fuse modalities, each modality alone, late averaging and logistic (or ridge) regression.
 
-All of them predict by `predict(features) -> {target: answer}`; `load_candidate` reads any of them from its folder.
+All of them predict by `predict(features) -> {target: answer}`; `candidates.load_candidate` reads any of them from its folder.
 """
-
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Protocol
-
-from tasks.features import Features
-from tasks.train.card import Card, read_card
-from tasks.train.late import Late
-from tasks.train.logistic import Logistic
-from tasks.train.neural import Answers, Neural
-
-
-class Candidate(Protocol):
-    """What select, evaluate and a bundle know of a candidate."""
-
-    card: Card
-
-    def predict(self, features: Mapping[str, Features]) -> Answers:
-        """Per target probabilities float64 [n, classes], or values [n, 1] in the target's unit."""
-
-    def save(self, folder: Path) -> None:
-        """Write it into a folder."""
-
-
-LOADERS: dict[str, Callable[[Path], Candidate]] = {
-    "alone": Neural.load,
-    "finetune": Neural.load,
-    "fusion": Neural.load,
-    "late": Late.load,
-    "logistic": Logistic.load,
-}
-
-
-def load_candidate(folder: Path) -> Candidate:
-    """Read a candidate of any kind.
-
-    Raises:
-        NoData: the folder holds none.
-        ContractBroken: its files are damaged or do not belong together.
-    """
-    return LOADERS[read_card(folder).kind](folder)

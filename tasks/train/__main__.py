@@ -14,7 +14,7 @@ from tasks.ranks.start import joined
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import answer_columns, write_parquet
-from tasks.train import Candidate
+from tasks.train.candidates import Candidate
 from tasks.train.domains import Domains
 from tasks.train.fit import fit
 from tasks.train.fusions import FUSIONS

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.train import Candidate
+from tasks.train.candidates import Candidate
 from tasks.train.distil import strongest, taught, validation_loss
 from tasks.train.fit import fit
 from tasks.train.inputs import Inputs

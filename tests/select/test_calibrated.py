@@ -17,8 +17,8 @@ from tasks.params import load
 from tasks.paths import BUNDLE, CANDIDATES, REPORTS
 from tasks.select.__main__ import select
 from tasks.tables import read_answer, truth, write_parquet
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
+from tasks.train.candidates import load_candidate
 from tasks.train.inputs import read_inputs
 from tests.planted import enter_copy, plant
 

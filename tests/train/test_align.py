@@ -13,9 +13,9 @@ from tasks.files import folder_digest, read_json, write_json
 from tasks.params import PARAMS
 from tasks.paths import CANDIDATES, CHECKPOINTS, FEATURES, MANIFEST
 from tasks.tables import write_parquet
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
 from tasks.train.align import Align, info_nce, unit
+from tasks.train.candidates import load_candidate
 from tasks.train.inputs import read_inputs
 from tests.deaths import cut_off_after
 from tests.planted import plant

@@ -11,9 +11,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from tasks.params import PARAMS
 from tasks.paths import CANDIDATES, MANIFEST
 from tasks.tables import write_parquet
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
 from tasks.train.balance import Balance, recalibration, weights
+from tasks.train.candidates import load_candidate
 from tasks.train.inputs import read_inputs, read_outputs
 from tasks.train.logistic import Logistic
 from tasks.train.network import Network

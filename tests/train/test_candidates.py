@@ -16,8 +16,8 @@ from tasks.features import Features, read_features, read_sample_ids, write_featu
 from tasks.files import folder_digest, read_json, write_json
 from tasks.paths import CANDIDATES, FEATURES, MANIFEST
 from tasks.tables import write_parquet
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
+from tasks.train.candidates import load_candidate
 from tasks.train.inputs import aligned, chosen, read_inputs, read_samples_of
 from tasks.train.late import SURE
 from tasks.train.logistic import NEVER

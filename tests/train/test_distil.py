@@ -14,8 +14,8 @@ from tasks.params import PARAMS
 from tasks.paths import CANDIDATES, CHECKPOINTS, FEATURES, MANIFEST
 from tasks.tables import write_parquet
 from tasks.targets import Output
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
+from tasks.train.candidates import load_candidate
 from tasks.train.distil import blended
 from tasks.train.inputs import read_inputs
 from tasks.train.rows import Rows

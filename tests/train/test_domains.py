@@ -21,8 +21,8 @@ from tasks.files import folder_digest, read_json, write_json
 from tasks.paths import BUNDLE, CANDIDATES, CHAMPION, MANIFEST, REPORTS
 from tasks.select.__main__ import select
 from tasks.tables import write_parquet
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
+from tasks.train.candidates import load_candidate
 from tasks.train.card import read_card
 from tasks.train.coral import Coral, distance
 from tasks.train.domains import LEAST, Domains

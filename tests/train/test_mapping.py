@@ -19,8 +19,8 @@ from tasks.params import PARAMS, load
 from tasks.paths import BUNDLE, CANDIDATES, CHECKPOINTS, FEATURES, REPORTS
 from tasks.select.__main__ import select
 from tasks.select.assemble import assemble
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
+from tasks.train.candidates import load_candidate
 from tasks.train.fusions import FUSIONS
 from tasks.train.inputs import read_inputs
 from tasks.train.mapping import LOSSES, MAPS, Filling

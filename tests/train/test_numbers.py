@@ -22,8 +22,8 @@ from tasks.params import PARAMS
 from tasks.paths import CANDIDATES, MANIFEST
 from tasks.tables import labelled, read_answer, write_parquet
 from tasks.targets import Output
-from tasks.train import load_candidate
 from tasks.train.__main__ import train
+from tasks.train.candidates import load_candidate
 from tasks.train.inputs import read_inputs
 from tasks.train.late import _committee
 from tests.planted import plant
