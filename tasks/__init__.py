@@ -13,6 +13,7 @@
     select     the simplest candidate that is as good as the best -> data/5_models/bundle                       (stage)
     evaluate   scores with intervals on the test set -> data/6_reports                                          (stage)
     robustness what is left of the score when raw inputs are damaged by degrees                                 (stage)
+    explain    where in the input some answers come from, right and wrong ones                                  (stage)
     champion   the reigning model on the same samples                                                           (stage)
     gate       the verdict, row by row                                                                          (stage)
     close      merge what the stages locked, move `nightly`                                                     (task)

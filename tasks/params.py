@@ -144,10 +144,16 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """How scores get their intervals."""
+    """How scores get their intervals, and how many answers are explained."""
 
     bootstrap: int = 2000
     confidence: float = 0.95
+    examples: int = 6  # test answers that are explained on their inputs, half of them wrong; 0: none (tasks/explain/)
+
+    def __post_init__(self) -> None:
+        """Refuse less than none."""
+        if self.examples < 0:
+            raise WrongValue(f"params.yaml: evaluate.examples must be at least 0 (none), got {self.examples}")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ KNOBS = {
     "profile": "ingest.partition_rows or ingest.partition_mb",
     "evaluate": "evaluate.bootstrap",
     "robustness": "robustness.samples",
+    "explain": "evaluate.examples",
 }
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-STAGES = ("profile", "validate", "pretrain", "extract", "train", "select", "evaluate", "robustness", "champion", "gate")
+STAGES = (
+    "profile",
+    "validate",
+    "pretrain",
+    "extract",
+    "train",
+    "select",
+    "evaluate",
+    "robustness",
+    "explain",
+    "champion",
+    "gate",
+)
 KINDS = ("audio", "image", "pointcloud", "tabular", "text", "timeseries", "video", "volume")
 LATE = ("great_expectations", "scipy.stats", "sklearn.linear_model", "torch._dynamo")  # imported where it is needed
 TOLD = "stages.log"  # of a project: what its stages said

@@ -24,6 +24,7 @@ ORDER = (
     "select",
     "evaluate",
     "robustness",
+    "explain",
     "champion",
     "gate",
 )

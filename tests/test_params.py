@@ -51,6 +51,7 @@ def test_one_modality_can_be_read_alone() -> None:
         ("promotion", "maybe", "promotion must be one of auto, approve, got 'maybe'"),
         ("shadow.nights", -1, r"shadow.nights must be at least 0 \(never\), got -1"),
         ("pretrain.start", "1.2", "pretrain.start must be empty, champion or a version like v1.2.0, got '1.2'"),
+        ("evaluate.examples", -1, r"evaluate.examples must be at least 0 \(none\), got -1"),
         ("robustness.samples", -1, r"robustness.samples must be at least 0 \(none\), got -1"),
         ("robustness.levels", [], "robustness.levels must rise, from above 0 to 1 itself, got"),
         ("robustness.levels", [0.0, 1.0], "must rise, from above 0 to 1 itself, got 0.0, 1.0"),

@@ -56,6 +56,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
     prepare(base, recipe, str(folder / "landing"))
     scores = night(base, to, {"pretrain.epochs": 20, "train.epochs": 30, "train.balance": "weights"})
     stage(to, "robustness")
+    stage(to, "explain")
     stage(to, "champion")
     stage(to, "gate")
     return to, rows, scores

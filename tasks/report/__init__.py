@@ -57,6 +57,7 @@ def page(
     manifest: Mapping[str, Any] | None = None,
     quarantine: Path | None = None,
     label_next: Path | None = None,
+    explained: Path | None = None,
     pictures: Sequence[Path] = (),
     measured: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
@@ -76,6 +77,7 @@ def page(
         manifest: content of manifest.json.
         quarantine: quarantine.parquet.
         label_next: evaluate/label_next.parquet.
+        explained: the folder explain/.
         pictures: PNG files, shown in this order.
         measured: what `tasks.measure.measure` returned.
         problems: what a person must read.
@@ -105,6 +107,7 @@ def page(
             data=facts.data(manifest),
             quarantined=facts.quarantined(quarantine),
             label_next=facts.label_next(label_next),
+            explained=facts.explained(explained),
             expectations=facts.expectations(validation),
             pictures=[facts.picture(path) for path in pictures],
             links={name: href for name, place in (links or {}).items() if (href := _href(str(place), to))},

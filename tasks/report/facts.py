@@ -18,6 +18,7 @@ SHOWS = {  # what the pictures of `evaluate` show, for those who do not see them
     "confusion": "confusion matrix of the selected model on the test set: true classes against predicted ones",
     "labels": "F1 of each label on the test set",
     "predicted": "predicted against true values of the test set",
+    "deletion": "what answers lose as parts of the input are hidden, the weightiest first, by chance, and last",
 }
 MARKS = {"pass": "✓", "fail": "✗", "not applicable": "·"}
 
@@ -194,6 +195,20 @@ def label_next(path: Path | None) -> list[dict[str, Any]]:
     return found
 
 
+def explained(folder: Path | None) -> dict[str, Any] | None:
+    """Answers with the picture of each, and by modality whether such pictures can be believed."""
+    if folder is None or not (folder / "explain.json").is_file():
+        return None
+    import pyarrow.parquet as pq
+
+    from tasks.files import read_json
+
+    rows = pq.read_table(folder / "examples.parquet").to_pylist()
+    if not rows:
+        return None
+    return {**read_json(folder / "explain.json"), "rows": [{**row, "source": _data(row["picture"])} for row in rows]}
+
+
 def expectations(validation: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Failed expectations, critical ones first, and how many held."""
     if validation is None:
@@ -212,5 +227,9 @@ def picture(path: Path) -> dict[str, str]:
     return {
         "shows": f"{target}: {shows}" if target and drawn in SHOWS else shows,
         "name": path.stem.replace("_", " "),
-        "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
+        "source": _data(path.read_bytes()),
     }
+
+
+def _data(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

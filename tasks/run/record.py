@@ -58,6 +58,7 @@ def record(
         manifest=found["manifest"],
         quarantine=folder / MANIFEST / "quarantine.parquet",
         label_next=folder / REPORTS / "evaluate" / "label_next.parquet",
+        explained=folder / REPORTS / "explain",
         pictures=sorted((folder / REPORTS).rglob("*.png")),
         measured=tasks["measure"],
         problems=problems,

@@ -41,7 +41,7 @@ PARAMS: dict[str, Any] = {
     "fusions": ["concat"],
     "pretrain": {"epochs": 1},
     "train": {"epochs": 3, "finetune": []},
-    "evaluate": {"bootstrap": 200},
+    "evaluate": {"bootstrap": 200, "examples": 2},
     "robustness": {"samples": 20},
 }
 ENCODER = "tasks/extract/image.py"

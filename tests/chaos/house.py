@@ -24,7 +24,7 @@ PARAMS: Mapping[str, object] = {
     "fusions": ["concat", "mean"],
     "pretrain": {"epochs": 2},
     "train": {"epochs": 3, "finetune": []},
-    "evaluate": {"bootstrap": 200},
+    "evaluate": {"bootstrap": 200, "examples": 2},
     "robustness": {"samples": 20},
 }
 # Time-outs that fit nights of two minutes; those of the embedded mode fit real ones.

@@ -25,7 +25,7 @@ BATCH = "night-2"  # 360 samples
 SMALL = {
     "pretrain": {"epochs": 1},
     "train": {"epochs": 2, "finetune": []},
-    "evaluate": {"bootstrap": 100},
+    "evaluate": {"bootstrap": 100, "examples": 2},
     "robustness": {"samples": 20},
     "fusions": ["concat"],
 }

@@ -114,7 +114,7 @@ def test_close_comes_on_every_outcome_and_what_follows_needs_no_verify(parsed: d
 
 def test_what_validate_found_is_shown_however_the_night_ends_and_nothing_waits_for_it(parsed: dict[str, Any]) -> None:
     tasks = parsed["tasks"]
-    assert (tasks["docs"]["up"], tasks["docs"]["rule"]) == (["admit", "gate"], "all_done")
+    assert (tasks["docs"]["up"], tasks["docs"]["rule"]) == (["admit", "explain", "gate"], "all_done")
     assert not any("docs" in facts["up"] for facts in tasks.values())
 
 

@@ -8,7 +8,7 @@ from tests.recipes.judging import judge
 from tests.recipes.night import PLANTED, by_dvc, by_stages, recipe
 
 SAMPLES = 800
-QUICK = {"train.epochs": 15, "evaluate.bootstrap": 200, "robustness.samples": 20}
+QUICK = {"train.epochs": 15, "evaluate.bootstrap": 200, "evaluate.examples": 2, "robustness.samples": 20}
 REPRO = "catalogue"  # with two modalities: the fewest stages, each of which costs `dvc repro` seconds of imports
 
 

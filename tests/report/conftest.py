@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from tasks.files import write_json
 from tasks.tables import write_parquet
 
 
@@ -38,6 +39,18 @@ def corruption(half: float, full: float) -> dict[str, Any]:
     }
 
 
+def explained(folder: Path, picture: bytes) -> None:
+    """A right and a wrong answer."""
+    curve = [0.0, 0.4, 0.9]
+    lost = {"largest": curve, "random": curve, "smallest": curve}
+    area = {"largest": 0.61, "random": 0.33, "smallest": 0.12}
+    audio = {"examples": 2, "itself": 0.87, "randomised": -0.04, "lost": lost, "area": area}
+    found = {"selected": "mean", "right": 1, "wrong": 1, "share": [0.0, 0.5, 1.0], "modalities": {"audio": audio}}
+    write_json(folder / "explain.json", found)
+    columns = {"sample_id": ["s1", "<i>s2</i>"], "right": [True, False], "truth": ["cat", "dog"], "says": ["cat", "cat"]}
+    write_parquet(folder / "examples.parquet", pa.table({**columns, "sure": [0.99, 0.81], "picture": [picture] * 2}))
+
+
 @pytest.fixture
 def night(tmp_path: Path) -> dict[str, Any]:
     import matplotlib.pyplot as plt
@@ -46,6 +59,7 @@ def night(tmp_path: Path) -> dict[str, Any]:
     axes.plot([0, 1], [0, 1])
     figure.savefig(tmp_path / "confusion.png")
     plt.close(figure)
+    explained(tmp_path / "explain", (tmp_path / "confusion.png").read_bytes())
     columns = {"sample_id": ["s7", "<b>s8</b>"], "batch": ["night-2"] * 2, "row": [7, 8], "modality": ["image", ""]}
     write_parquet(tmp_path / "quarantine.parquet", pa.table({**columns, "reason": ["truncated PNG", "=HYPERLINK(1)"]}))
     values = {"mean": 0.884, "concat": 0.881, "alone-image": 0.63, "alone-audio": 0.665, "alone-text": 0.71, "late": 0.877}
@@ -116,6 +130,7 @@ def night(tmp_path: Path) -> dict[str, Any]:
             "new": ["night-2-0b"],
         },
         "quarantine": tmp_path / "quarantine.parquet",
+        "explained": tmp_path / "explain",
         "pictures": [tmp_path / "confusion.png"],
         "measured": {
             "samples": 100,

@@ -7,10 +7,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tasks import report
 from tasks.report import facts
+from tasks.tables import write_parquet
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -209,3 +211,18 @@ def test_damage_that_is_worse_than_absence_is_marked_and_none_is_not_shown(night
     assert "damaged inputs" not in read(report.write(tmp_path / "page", **night))
     del night["robustness"]
     assert "damaged inputs" not in read(report.write(tmp_path / "page", **night))
+
+
+def test_explained_answers_are_shown_and_none_is_not(night: dict[str, Any], tmp_path: Path) -> None:
+    page = report.write(tmp_path / "page", **night)
+    told = read(page)
+    assert "1 right and 1 wrong answers of mean" in told
+    assert "s1: right, says cat (0.990)" in told
+    assert "<i>s2</i>: wrong, says cat (0.810), is dog" in told  # as text
+    assert "audio 2 0.87 -0.04 0.610 0.330 0.120" in told
+    picture = base64.b64encode((tmp_path / "confusion.png").read_bytes()).decode()
+    assert page.read_text().count(picture) == 3  # the confusion matrix itself, and twice in place of an example
+    write_parquet(tmp_path / "explain/examples.parquet", pq.read_table(tmp_path / "explain/examples.parquet").slice(0, 0))
+    assert "What answers look at" not in read(report.write(tmp_path / "page", **night))
+    del night["explained"]
+    assert "What answers look at" not in read(report.write(tmp_path / "page", **night))
