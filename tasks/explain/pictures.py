@@ -22,16 +22,18 @@ def drawn(things: Sequence[Opened], kinds: Mapping[str, str], worth: Mapping[str
 
     The strongest part of each is darkest, but paler where the modality as a whole says less than another.
     """
+    found = {opened.modality: opened.thing for opened in things}
     size = {m: float(np.abs(of).sum()) for m, of in worth.items()}
     most = max(size.values()) or 1.0
-    figure, panels = plt.subplots(1, len(things), figsize=(SIDE * len(things), SIDE + 0.2), squeeze=False, layout="constrained")
-    for axes, opened in zip(panels[0], things, strict=True):
-        how = kind_module(kinds[opened.modality])
-        if how is not None:
-            of = worth[opened.modality]
-            how.draw(axes, opened.thing, of / (np.abs(of).max() or 1.0) * np.sqrt(size[opened.modality] / most))
-        whole = float(worth[opened.modality].sum())
-        axes.set_title(f"{opened.modality}: {_share(whole, number)}", fontsize=8)
+    how = {m: module for m, kind in sorted(kinds.items()) if (module := kind_module(kind))}
+    figure, panels = plt.subplots(1, len(how), figsize=(SIDE * len(how), SIDE + 0.2), squeeze=False, layout="constrained")
+    for axes, (m, module) in zip(panels[0], how.items(), strict=True):
+        if m in found:
+            module.draw(axes, found[m], worth[m] / (np.abs(worth[m]).max() or 1.0) * np.sqrt(size[m] / most))
+            axes.set_title(f"{m}: {_share(float(worth[m].sum()), number)}", fontsize=8)
+        else:
+            axes.set_title(f"{m}: missing", fontsize=8)
+            axes.axis("off")
     file = BytesIO()
     figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
     plt.close(figure)

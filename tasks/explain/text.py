@@ -9,8 +9,8 @@ import numpy.typing as npt
 from tasks.explain import runs
 from tasks.explain.tints import colour
 
-LINE = 26  # characters
-LINES = 12
+LINE = 20  # characters
+LINES = 10
 INK, PAPER = "#1d1d1b", 0.55  # words on tints that are darker than so much would not be read
 
 
@@ -36,8 +36,8 @@ def draw(axes: Any, text: str, tint: npt.NDArray[np.float64]) -> None:
         if at and at + len(shown) > LINE:
             row, at = row + 1, 0
         if row == LINES - 1 and number < len(words) - 1:
-            axes.text(at, row + 0.5, "…", fontsize=8, family="monospace", va="center")
+            axes.text(at, row + 0.5, "…", fontsize=10, family="monospace", va="center")
             return
         box = {"facecolor": colour(PAPER * tint[part]), "edgecolor": "none", "pad": 1.5}
-        axes.text(at, row + 0.5, shown.replace("$", r"\$"), fontsize=8, family="monospace", va="center", color=INK, bbox=box)
+        axes.text(at, row + 0.5, shown.replace("$", r"\$"), fontsize=10, family="monospace", va="center", color=INK, bbox=box)
         at += len(shown) + 1
