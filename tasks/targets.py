@@ -116,6 +116,14 @@ class Output:
         """Numbers that answer a sample."""
         return 1 if self.is_number else len(self.classes)
 
+    def words(self, decision: Any) -> str:
+        """One decision (see `tasks.tables.decided`) as a cell of metadata.csv would say it."""
+        if self.is_number:
+            return f"{float(decision):.6g}"
+        if self.is_set:
+            return SEPARATOR.join(name for name, holds in zip(self.classes, decision, strict=True) if holds) or SEPARATOR
+        return self.classes[int(decision)]
+
     def as_json(self) -> dict[str, Any]:
         """As manifest.json, candidate.json and bundle.json hold it."""
         return {"type": self.type, "classes": list(self.classes)}

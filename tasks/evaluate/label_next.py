@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.tables import decided
-from tasks.targets import SEPARATOR, Output
+from tasks.targets import Output
 
 MOST = 10_000  # samples that are asked, of the newest batches
 SHOWN = 50
@@ -44,7 +44,7 @@ def label_next(samples: pa.Table, answer: Array, others: Mapping[str, Array], ou
     order = np.lexsort((np.arange(len(doubt)), -doubt))  # equals in the order of their ids
     first = np.sort(np.unique(groups[order], return_index=True)[1]) if len(order) else order
     rows = order[first][:SHOWN]
-    said = _said(decided(answer, output), output)
+    said = [output.words(choice) for choice in decided(answer, output)]
     columns: dict[str, Any] = {name: samples[name].take(pa.array(rows)) for name in ("sample_id", "batch", "group")}
     return pa.table({**columns, "says": [said[row] for row in rows], "doubt": doubt[rows]}, schema=SCHEMA)
 
@@ -62,14 +62,3 @@ def _doubt(answer: Array, output: Output) -> Array:
 def _spread(others: Mapping[str, Array]) -> Array:
     """How far candidates' values differ, as their standard deviation, in the target's unit."""
     return np.asarray(np.stack([others[name][:, 0] for name in sorted(others)]).std(axis=0))
-
-
-def _said(choice: npt.NDArray[Any], output: Output) -> list[str]:
-    if output.is_number:
-        return [f"{value:.6g}" for value in choice]
-    if output.is_set:
-        return [
-            SEPARATOR.join(name for name, holds in zip(output.classes, row, strict=True) if holds) or SEPARATOR
-            for row in choice
-        ]
-    return [output.classes[int(index)] for index in choice]

@@ -76,10 +76,10 @@ def _explained(
 
 def _told(answer: Array, truth: Any, output: Output, row: int, right: bool, column: int) -> Example:
     if output.is_number:
-        return Example(row, right, 0, f"{truth:.4g}", f"{answer[0]:.4g}", None)
+        return Example(row, right, 0, output.words(truth), output.words(answer[0]), None)
     name = output.classes[column]
     if not output.is_set:
-        return Example(row, right, column, output.classes[int(truth)], name, float(answer[column]))
+        return Example(row, right, column, output.words(truth), name, float(answer[column]))
     holds = ("not ", "")
     said = holds[int(answer[column] >= 0.5)]
     sure = float(max(answer[column], 1 - answer[column]))

@@ -58,13 +58,9 @@ def said(target: str, answer: Array, output: Output) -> Columns:
     if output.is_number:
         return {target: answer[:, 0]}
     choice = decided(answer, output)
-    if output.is_set:
-        names = [SEPARATOR.join(output.classes[i] for i in np.flatnonzero(row)) or SEPARATOR for row in choice]
-        sure = np.where(choice == 1, answer, 1 - answer).mean(axis=1)
-    else:
-        names, sure = [output.classes[best] for best in choice], answer.max(axis=1)
+    sure = np.where(choice == 1, answer, 1 - answer).mean(axis=1) if output.is_set else answer.max(axis=1)
     return {
-        target: names,
+        target: [output.words(row) for row in choice],
         score_column(target): sure,
         **{f"{target}__{name}": answer[:, i] for i, name in enumerate(output.classes)},
     }

@@ -2,7 +2,6 @@
 
 from tasks.gate.evidence import Evidence
 from tasks.gate.row import Row, measured
-from tasks.targets import SEPARATOR
 
 RULES = {
     "labels": "the lower bound of the gain over always answering what labels most train samples have is at least"
@@ -28,9 +27,5 @@ def judge(evidence: Evidence) -> Row:
 
 def _said(evidence: Evidence) -> str:
     """What is always answered, in words."""
-    constant, output = evidence.constant, evidence.output
-    if output.is_number:
-        return f"{float(constant):.6g}"
-    if output.is_set:
-        return repr(SEPARATOR.join(name for name, holds in zip(output.classes, constant, strict=True) if holds) or SEPARATOR)
-    return repr(output.classes[int(constant)])
+    words = evidence.output.words(evidence.constant)
+    return words if evidence.output.is_number else repr(words)
