@@ -123,7 +123,7 @@ class Machine:
 
     def close(self, night: Night) -> None:
         """Close a run, and promote its model when the verdict says so."""
-        body = {"run": night.opened["run"], "opened": night.opened, "admit": None, "measure": None}
+        body = {"run": night.opened["run"], "opened": night.opened, "admit": None, "measure": None, "failures": {}}
         night.closed, _ = self.ask("close", **body, fragments=night.fragments)
         if night.closed["verdict"]["verdict"] == "promote":
             self.ask("promote", run=night.opened["run"], closed=night.closed)
