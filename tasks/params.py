@@ -56,6 +56,7 @@ class Split:
     folds: int = 5
     fold: int | None = None  # 0 … folds - 1: that fold is the test set (k-fold by group)
     embargo_s: float = 0.0  # with timestamps and no groups: gap between train, val and test
+    train_share: float = 1.0  # of train's groups, above 0: those that are used; the others are in no part
     min_groups: int = 8  # among rows that bring no split; fewer are too few to split, or to hold a class that is new
     window_batches: int | None = None  # train on the newest so many batches of samples alone
     window_s: float | None = None  # train on rows of so many seconds before the newest timestamp alone

@@ -72,6 +72,8 @@ def check_ranges(params: "Params") -> None:
     split = params.split
     if split.val + split.test >= 1:
         raise WrongValue(f"params.yaml: split.val + split.test must be below 1, got {split.val + split.test}")
+    if not 0 < split.train_share <= 1:
+        raise WrongValue(f"params.yaml: split.train_share must be above 0 and at most 1, got {split.train_share}")
     if split.fold is not None and not 0 <= split.fold < split.folds:
         raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
     _check_window(split)

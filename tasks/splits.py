@@ -8,10 +8,13 @@
   Cuts lie at shares of the rows known so far, so they move forward when nights land in the order of time; that no
   encoder has seen what is val or test today is among validate's expectations.
 - `split.fold` asks for k-fold by group: fold i of `split.folds` is the test set.
+- `split.train_share` leaves train's groups out by a hash of their own, so that the samples of a smaller share are among those
+  of a larger one, and what is judged stays as it is. A table that is split by time is thinned by its rows' own ids: the same
+  span of time, so that it tells what an amount is worth and not what age is (`split.window_s` keeps the newest).
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,11 +30,11 @@ PARTS = ("train", "val", "calibration", "test")
 NEEDED = ("train", "val", "test")
 HELD_OUT = ("val", "calibration", "test")
 ENOUGH = 40  # groups of val, from which on some are set aside: with fewer, choosing a model needs them all
-NONE = ""  # in no part: unlabelled, in the embargo, or without the timestamp that its table is split by
+NONE = ""  # in no part: unlabelled, in the embargo, left out of train, or without the timestamp that its table is split by
 
 
 def assign(samples: pd.DataFrame, split: Split, seed: int) -> pd.Series:
-    """Give each row its split.
+    """Give each row its split, as if all of train were used (see `used`).
 
     Args:
         samples: labelled rows with `sample_id`, `group`, `split` ("" when not given) and `timestamp` (s, NaN when not given).
@@ -70,6 +73,25 @@ def by_time(samples: pd.DataFrame, split: Split) -> bool:
 def share(seed: int, purpose: str, group: str) -> float:
     """A number in [0, 1) that depends on these three alone."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}:{group}".encode()).digest()[:7]) / 2**56
+
+
+def used(samples: pd.DataFrame, split: Split, seed: int) -> pd.Series:
+    """Which rows `split.train_share` lets teach, if they are train, whole groups: bool, aligned with `samples`."""
+    if split.train_share == 1:
+        return pd.Series(True, index=samples.index)
+    names = groups(samples)
+    drawn = {group: share(seed, "train", group) < split.train_share for group in names.unique()}
+    return names.map(drawn).astype(bool)
+
+
+def thinned(samples: pd.DataFrame, parts: pd.Series, split: Split, seed: int) -> pd.Series:
+    """The parts, "" for a row of train that is left out; val, calibration and test judge on all rows."""
+    return parts.mask((parts == "train") & ~used(samples, split, seed), NONE)
+
+
+def unthinned(params: Params) -> Params:
+    """The same with all of train. What is answered comes of it, else a class that is left out would be unknown in test."""
+    return replace(params, split=replace(params.split, train_share=1.0))
 
 
 def _hashed(names: pd.Series, split: Split, val: float, seed: int) -> pd.Series:
@@ -158,9 +180,22 @@ def training_rows(batches: list[Batch], params: Params) -> pd.DataFrame:
     return rows
 
 
+def answered(batches: list[Batch], rows: pd.DataFrame, params: Params) -> dict[str, Output]:
+    """What encoders answer: the `outputs` of the train rows of these batches, those that `split.train_share` leaves out too.
+
+    Args:
+        batches: the reference.
+        rows: its `training_rows`.
+        params: what params.yaml says.
+    """
+    whole = unthinned(params)
+    return outputs(rows if whole == params else training_rows(batches, whole), params)
+
+
 def training_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
     """The labelled rows of `training_rows` in landed order, out of a table as in `read_samples`, whose index they keep."""
-    return _train(labelled(samples, params), params)
+    rows = _train(labelled(samples, params), params)
+    return rows[used(rows, params.split, params.seed)]
 
 
 def _train(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
@@ -187,14 +222,16 @@ def unlabelled_part(samples: pd.DataFrame, params: Params) -> pd.DataFrame:
     group that also stands in val or test is left out.
     """
     known = labelled(samples, params)
-    train = training_part(samples, params)
+    train = training_part(samples, unthinned(params))
     rows: pd.DataFrame = samples[(samples["refused"] == "") & ~samples.index.isin(known.index)]
     rows = rows[~rows["sample_id"].isin(known["sample_id"]) & ~groups(rows).isin(groups(known.drop(train.index)))]
     if by_time(known, params.split):
         early = rows["timestamp"] <= train.loc[train["split"].fillna("") == "", "timestamp"].max()
         rows = rows[early & rows["split"].fillna("").isin(["", "train"])]
-        return rows.drop_duplicates("sample_id")
-    return rows[rows.index.isin(_train(rows.assign(timestamp=np.nan), params).index)]
+        rows = rows.drop_duplicates("sample_id")
+    else:
+        rows = rows[rows.index.isin(_train(rows.assign(timestamp=np.nan), params).index)]
+    return rows[used(rows, params.split, params.seed)]
 
 
 def outputs(training: pd.DataFrame, params: Params) -> dict[str, Output]:

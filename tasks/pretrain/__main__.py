@@ -24,7 +24,7 @@ from tasks.profile import kind_module
 from tasks.ranks import Ranks
 from tasks.ranks.start import joined
 from tasks.raw import read_partition
-from tasks.splits import groups, outputs, share, training_rows
+from tasks.splits import answered, groups, share, training_rows
 from tasks.stage import count, enter
 from tasks.standard import standardised, statistics_of
 from tasks.steady import steady
@@ -65,10 +65,10 @@ def _fitted(chosen: Modality, params: Params, ranks: Ranks) -> tuple[Card, nn.Mo
     modality, start = chosen.name, beginning(chosen, params.pretrain)
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
-    answered = outputs(rows, params)
+    outputs = answered(batches, rows, params)
     arrays = _arrays(batches, chosen, set(rows["sample_id"]))
     rows = rows.set_index("sample_id", drop=False).loc[list(arrays)]
-    labels = _labels(rows, answered)
+    labels = _labels(rows, outputs)
     supervised = params.pretrain.objective == "supervised"
     if len(arrays) < 2 or (supervised and not any(labelled(of).any() for of in labels.values())):
         raise ContractBroken(
@@ -76,7 +76,7 @@ def _fitted(chosen: Modality, params: Params, ranks: Ranks) -> tuple[Card, nn.Mo
             " decoded, at least 2 are needed: land a batch that holds more, or move the reference"
         )
     module = network_module(chosen.kind)
-    heads = {target: Head(params.targets[target], output.width) for target, output in answered.items()}
+    heads = {target: Head(params.targets[target], output.width) for target, output in outputs.items()}
     with steady(params.threads):
         fitted = fit(
             module,
@@ -92,7 +92,7 @@ def _fitted(chosen: Modality, params: Params, ranks: Ranks) -> tuple[Card, nn.Mo
             start,
             ranks,
         )
-    names = {target: list(output.classes) for target, output in answered.items()}
+    names = {target: list(output.classes) for target, output in outputs.items()}
     card = Card(
         chosen.kind,
         asdict(chosen.options),
@@ -132,10 +132,10 @@ def _arrays(batches: list[Batch], chosen: Modality, wanted: set[str]) -> dict[st
     return dict(sorted(found.items()))
 
 
-def _labels(rows: pd.DataFrame, answered: Mapping[str, Output]) -> dict[str, npt.NDArray[Any]]:
+def _labels(rows: pd.DataFrame, outputs: Mapping[str, Output]) -> dict[str, npt.NDArray[Any]]:
     """Per target each row's class number, or standardised value; see tasks/losses.py for what is unlabelled or unknown."""
     found: dict[str, npt.NDArray[Any]] = {}
-    for target, output in answered.items():
+    for target, output in outputs.items():
         cells = rows[target].tolist()
         if output.is_number:
             values = np.array([number(cell) if isinstance(cell, str) else np.nan for cell in cells])

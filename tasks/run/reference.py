@@ -130,10 +130,10 @@ def recent(batches: list[Batch], reference: list[Batch], params: Params) -> list
 def classes(batches: list[Batch], params: Params) -> Classes:
     """Per target the classes that encoders fitted on these batches know; their tables must be there."""
     from tasks.events import fold
-    from tasks.splits import landed_rows, outputs, training_part
+    from tasks.splits import landed_rows, outputs, training_part, unthinned
 
     seen = fold(landed_rows(batches, params), batches, params).samples
-    return {target: output.classes for target, output in outputs(training_part(seen, params), params).items()}
+    return {target: output.classes for target, output in outputs(training_part(seen, unthinned(params)), params).items()}
 
 
 def _gained(folder: Path, batches: list[Batch], reference: list[Batch], new: Sequence[str], params: Params) -> Classes:

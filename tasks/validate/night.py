@@ -27,7 +27,7 @@ class Night:
     Attributes:
         landed: all landed rows in the order in which they landed, but for withdrawn ones, columns as in `read_samples`, labels
             as events left them, and `part`: the split ("" for a row that is refused, unlabelled, in the embargo or outside
-            the training window).
+            the training window), as if all of train were used, so that who is quarantined does not depend on the share.
         profiles: per modality, one row per landed row that has it, columns as in data/2_profiles and `batch`, index = that of
             `landed`.
         outputs: per target what is answered: its classes, or that it is a number.
@@ -82,7 +82,7 @@ def read_night(params: Params) -> Night:
     keys = frozenset(batch.key for batch in reference)
     # The classes and the rows that encoders know: as `pretrain` sees them, from the reference's own batches.
     seen = fold(every[every["batch"].isin(keys)], [batch for batch in batches if batch.key in keys], params)
-    training = splits.training_part(seen.samples, params)
+    training = splits.training_part(seen.samples, splits.unthinned(params))
     outputs = splits.outputs(training, params)
     folded = fold(every, batches, params, outputs)
     landed = folded.samples

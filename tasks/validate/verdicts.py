@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tasks.slices import COLUMN
-from tasks.splits import HELD_OUT, NONE, groups, unlabelled_part
+from tasks.splits import HELD_OUT, NONE, groups, thinned, unlabelled_part
 from tasks.targets import number
 from tasks.validate.leaks import content
 from tasks.validate.night import Night
@@ -47,7 +47,7 @@ def _events(night: Night) -> pd.DataFrame:
 
 def _manifest(accepted: pd.DataFrame, night: Night) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {"sample_id": accepted["sample_id"], "batch": accepted["batch"], "group": groups(accepted)}
-    columns["split"] = accepted["part"]
+    columns["split"] = thinned(accepted, accepted["part"], night.params.split, night.params.seed)
     columns["unlabelled"] = _unlabelled(accepted, night)
     columns["timestamp"] = accepted["timestamp"].astype("float64")
     for target, output in night.outputs.items():

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tasks.splits import Requirement, requirements
+from tasks.splits import Requirement, requirements, thinned
 from tasks.validate.great import Check, Table, gxe
 from tasks.validate.night import Night
 from tasks.validate.verdicts import Sorted
@@ -12,12 +12,13 @@ from tasks.validate.window import advice
 def table(night: Night, rows: Sorted) -> Table:
     """One row per requirement: its name, `measured` and `needed` (see `splits.requirements`)."""
     labelled = night.landed.loc[rows.labelled]
-    found = requirements(labelled, labelled["part"], night.params)
+    parts = thinned(labelled, labelled["part"], night.params.split, night.params.seed)
+    found = requirements(labelled, parts, night.params)
     for name in night.params.modalities:
-        count = int(labelled.loc[labelled["part"] == "train", f"has_{name}"].sum())
+        count = int(labelled.loc[parts == "train", f"has_{name}"].sum())
         found.append(Requirement(f"train samples with {name}", count, 1, f"land some, or take {name} out of params.yaml"))
     if out := advice(night.params.split):
-        found.append(Requirement("train samples in the window", int((labelled["part"] == "train").sum()), 1, out))
+        found.append(Requirement("train samples in the window", int((parts == "train").sum()), 1, out))
     frame = pd.DataFrame({"requirement": [r.name for r in found], "measured": [r.measured for r in found]})
     frame["needed"] = [r.needed for r in found]
     unmet = list(dict.fromkeys(r.advice for r in found if r.measured < r.needed))
