@@ -35,6 +35,7 @@ PROCESSES = (
     "test_stages.py",
     "test_zero_shot.py",
     "ui",
+    "vary/test_vary.py",
 )
 
 

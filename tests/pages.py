@@ -31,6 +31,7 @@ SAMPLE = "uci-0004"  # a digit of the sample's first night, with a picture and a
 NIGHT = "tests/test_night.py::test_"
 RECIPE = "tests/recipes/test_whole.py::test_"
 DOCS = "tests/test_docs.py::test_"
+VARY = "tests/vary/test_vary.py::test_"
 SERVER = "tests/score/test_serve.py::test_the_server_answers_what_the_bundle_says"
 CLUSTER = "tests/cluster/test_nights.py::test_three_workers_give_what_one_gives"
 
@@ -45,6 +46,8 @@ ELSEWHERE = {
         "tests/embedded/test_recipe.py::test_a_recipe_that_makes_no_data_asks_where_it_is"
     ),
     "make reproduce VERSION=v1.0.0": ("tests/reproduce/test_reproduce.py::test_same_bytes_by_the_same_work_from_nothing"),
+    "python -m tasks.vary split.fold *": f"{VARY}every_fold_is_run_once_and_pooled_and_nothing_else_changes",
+    "python -m tasks.vary *": f"{VARY}the_commits_own_value_costs_nothing_and_what_a_night_would_stop_at_is_said",
     "dvc repro -f": f"{NIGHT}a_version_is_verified_bit_for_bit_and_the_registry_says_so",
     '.venv/bin/python -m tasks.embedded approve --reason "labels checked"': (
         "tests/embedded/test_answer.py::test_a_person_answers_from_a_shell"

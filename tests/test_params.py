@@ -78,6 +78,8 @@ def test_one_modality_can_be_read_alone() -> None:
         ("modalities.group", {"kind": "text"}, "modalities.group is no usable name"),
         ("modalities.label", {"kind": "text"}, "label cannot be a modality and a target"),
         ("targets", {}, "targets must be a mapping with at least one entry"),
+        ("split.train_share", 0, "split.train_share must be above 0 and at most 1, got 0"),
+        ("split.train_share", 1.01, "split.train_share must be above 0 and at most 1, got 1.01"),
         ("split.val", 0.9, "val . split.test must be below 1"),
         ("pretrain.objective", "maskd", "pretrain.objective must be one of supervised, masked, contrastive, got 'maskd'"),
         ("pretrain.hidden", 1.0, "pretrain.hidden must be at least 0 and below 1, got 1.0"),

@@ -217,3 +217,91 @@ def test_in_time_unlabelled_rows_are_seen_up_to_the_last_labelled_train_row():
     known = splits.training_part(samples, params(val=0.2, test=0.3))
     last = known["timestamp"].max()
     assert list(seen["timestamp"]) == [*known["timestamp"], *(t for t in range(0, 100, 3) if t <= last)]
+
+
+def random_table(seed):
+    """Groups of one to five, some rows without one, some given splits and timestamps, some labels missing, ids twice."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(60, 300))
+    ends = np.repeat(np.arange(n), rng.integers(1, 6, n))[:n]
+    alone = rng.random(n) < 0.2 * (seed % 3)
+    given = np.array(["", "train", "val", "test"])[rng.integers(0, 4, n) * (seed % 2)]
+    of_group = np.array([given[end] for end in ends])
+    timed, ungrouped = seed % 4 == 2, seed % 8 == 2
+    samples = table(
+        n,
+        group=lambda i: "" if ungrouped or alone[i] else f"g{ends[i]}",
+        split=lambda i: "" if ungrouped else of_group[i],
+        timestamp=lambda i: float(rng.integers(0, 500)) if timed else np.nan,
+    )
+    samples.loc[rng.random(n) < 0.2, "label"] = None
+    samples["sample_id"] = samples["sample_id"].where(rng.random(n) >= 0.05, samples["sample_id"].shift(1, fill_value="s0000"))
+    return samples
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_a_smaller_share_is_within_a_larger_one_and_what_is_judged_stays(seed):
+    samples = random_table(seed)
+    known = samples[samples["label"].notna()]
+    whole = splits.assign(known, Split(), seed)
+    before, taught = set(), set()
+    for share in (0.1, 0.3, 0.6, 0.9, 1.0):
+        split = Split(train_share=share)
+        parts = splits.thinned(known, splits.assign(known, split, seed), split, seed)
+        assert parts[whole != "train"].equals(whole[whole != "train"])
+        assert set(parts[whole == "train"]) <= {"train", ""}
+        train = set(parts.index[parts == "train"])
+        assert before <= train
+        assert parts[whole == "train"].groupby(splits.groups(known)[whole == "train"]).nunique().le(1).all()
+        for objective in ("supervised", "masked"):
+            wanted = check(
+                {
+                    "modalities": {"image": {"kind": "image"}},
+                    "targets": {"label": {}},
+                    "split": {"train_share": share},
+                    "pretrain": {"objective": objective},
+                    "seed": seed,
+                }
+            )
+            fitted = splits.encoder_part(samples, wanted)
+            assert splits.used(fitted, split, seed).all()
+            full = splits.encoder_part(samples, splits.unthinned(wanted))
+            assert fitted.index.equals(full.index[splits.used(full, split, seed)])
+            assert set(fitted.index[fitted["label"].notna()]) <= train
+        assert taught <= set(fitted.index)
+        before, taught = train, set(fitted.index)
+    assert before == set(whole.index[whole == "train"])
+
+
+@pytest.mark.parametrize("share", [0.125, 0.5])
+def test_a_share_is_of_the_groups_given_or_not_and_independent_of_what_else_is_drawn(share):
+    split = Split(train_share=share)
+    for given in ("", "train"):
+        samples = table(8000, split=lambda i, given=given: given)
+        whole = splits.assign(samples, split, 0)
+        names = splits.groups(samples)[whole == "train"]
+        left = names[splits.thinned(samples, whole, split, 0)[names.index] == "train"]
+        assert left.nunique() / names.nunique() == pytest.approx(share, abs=0.05)
+    some = samples[samples.index % 3 > 0]
+    assert splits.used(some, split, 0).equals(splits.used(samples, split, 0)[some.index])
+
+
+def test_a_table_split_by_time_is_thinned_over_its_whole_span():
+    samples, split = table(4000, group=lambda i: "", timestamp=float), Split(train_share=0.25)
+    whole = splits.assign(samples, split, 0)
+    left = samples["timestamp"][splits.thinned(samples, whole, split, 0) == "train"]
+    every = samples["timestamp"][whole == "train"]
+    assert len(left) / len(every) == pytest.approx(0.25, abs=0.03)
+    assert left.mean() == pytest.approx(every.mean(), rel=0.05)
+
+
+def test_a_class_that_is_left_out_is_still_answered(tmp_path, monkeypatch):
+    samples = table(400, split=lambda i: "train", label=lambda i: "rare" if i // 4 == 7 else "ab"[i % 2])
+    wanted = params(val=0.0, train_share=0.5)
+    assert not splits.used(samples, wanted.split, 0)[28]  # the group of the rare one is left out
+    landed = batch(tmp_path, monkeypatch, samples)
+    rows = splits.training_rows(landed, wanted)
+    assert "rare" not in set(rows["label"])
+    assert splits.answered(landed, rows, wanted) == {"label": Output("classification", ("a", "b", "rare"))}
+    with pytest.raises(ContractBroken, match="the reference's 0 train rows hold 0 class"):
+        splits.training_rows(landed, params(val=0.0, train_share=1e-9))

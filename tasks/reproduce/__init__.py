@@ -10,7 +10,7 @@ makes, and `dvc repro` runs the tag's pipeline with the tag's code. Same bytes i
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
@@ -29,6 +29,8 @@ from tasks.run.git import git
 from tasks.run.settings import Settings
 from tasks.run.workspace import claimed, workspace
 from tasks.stage import differences as package_differences
+
+FROM_NOTHING = ("--force", "--no-run-cache")
 
 
 @dataclass(frozen=True)
@@ -165,13 +167,18 @@ def pull_sources(work: Path) -> None:
     pull(work, *tracked)
 
 
-def run_pipeline(work: Path) -> dict[str, Any]:
+def run_pipeline(work: Path, words: Sequence[str] = FROM_NOTHING, shown: bool = True) -> dict[str, Any]:
     """Run `dvc repro` in a child that dies with this process; return what it answers (see `tasks.reproduce.pipeline`).
+
+    Args:
+        work: the workspace.
+        words: what `dvc repro` is asked.
+        shown: print what stages say as they go; otherwise only when one fails, the last lines.
 
     Raises:
         TasksError: a stage failed.
     """
-    child = Child("tasks.reproduce.pipeline", {"folder": str(work)})
+    child = Child("tasks.reproduce.pipeline", {"folder": str(work), "words": list(words), "shown": shown})
     try:
         ended = child.wait()
     finally:

@@ -1,4 +1,4 @@
-"""In a child process: `dvc repro` from nothing, a line per stage as it begins, and what stages print below it."""
+"""In a child process: `dvc repro`, a line per stage as it begins, and what stages print below it."""
 
 import subprocess
 import sys
@@ -9,7 +9,8 @@ from tasks.reproduce.compare import RUNNING, counted
 from tasks.run.child import MISTAKE, answer, request, scrubbed_environment
 from tasks.run.settings import settings
 
-COMMAND = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
+COMMAND = [sys.executable, "-m", "dvc", "repro"]
+LAST = 30  # lines that are shown of a pipeline that failed unseen
 NOISE = ("> ", "Updating lock file", "Generating lock file", "Use `dvc push`", "To track the changes", "To enable auto staging")
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     asked = request()
     began = monotonic()
     with subprocess.Popen(
-        COMMAND,
+        [*COMMAND, *asked["words"]],
         cwd=asked["folder"],
         env=scrubbed_environment(settings().home / "stages"),
         stdin=subprocess.DEVNULL,
@@ -27,9 +28,12 @@ def main() -> None:
         text=True,
         errors="replace",
     ) as process:
-        lines = shown(process.stdout or ())
+        source = process.stdout or ()
+        lines = shown(source) if asked["shown"] else [line.rstrip("\n") for line in source]
     running = [found["stage"] for line in lines if (found := RUNNING.match(line))]
     if process.returncode != 0:
+        if not asked["shown"]:
+            shown(lines[-LAST:])
         print(f"the pipeline stopped at stage {running[-1]}" if running else "no stage of the pipeline began", flush=True)
         sys.exit(MISTAKE)
     answer(asked["answer"], {"work": counted(lines), "stages": len(running), "seconds": monotonic() - began})

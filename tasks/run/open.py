@@ -81,7 +81,7 @@ def open_run(s: Settings, run: str, form: Form, deployed: Mapping[str, list[str]
             return _answer(folder, opened)
         last = resolve(folder, "nightly")
         revision = _check_out(folder, form.revision, last, s.revisions)
-        _override(folder, [*form.overrides, *([reference.BETTER] if form.shadow else [])])
+        override(folder, [*form.overrides, *([reference.BETTER] if form.shadow else [])])
         params = parameters.load(folder / "params.yaml")
         cut = bool(last) and reference.stands(s, folder, str(last))
         if form.shadow and (idle := _no_shadow(s, folder, last, cut)):
@@ -127,11 +127,16 @@ def _check_out(folder: Path, name: str, last: str | None, allowed: Sequence[str]
         raise WrongValue(f"revision {name!r} is no branch, tag or commit of central; branches: {', '.join(known)}")
     _check_allowed(folder, name, revision, allowed)
     git("checkout", "--quiet", "--detach", revision, cwd=folder)
-    present = set(git("ls-tree", "-r", "--name-only", last, cwd=folder).splitlines()) if last else set()
-    state = [path for path in STATE if path in present]
-    if last and state:
-        git("checkout", "--quiet", last, "--", *state, cwd=folder)
+    if last:
+        inherit(folder, last)
     return revision
+
+
+def inherit(folder: Path, last: str) -> None:
+    """Put the state of a closed run into a checkout: what landed, the reference, the pins, what was locked."""
+    present = set(git("ls-tree", "-r", "--name-only", last, cwd=folder).splitlines())
+    if state := [path for path in STATE if path in present]:
+        git("checkout", "--quiet", last, "--", *state, cwd=folder)
 
 
 def _check_allowed(folder: Path, name: str, revision: str, allowed: Sequence[str]) -> None:
@@ -150,8 +155,12 @@ def _check_allowed(folder: Path, name: str, revision: str, allowed: Sequence[str
         )
 
 
-def _override(folder: Path, overrides: Sequence[str]) -> None:
-    """Write checked overrides such as `train.epochs=20` into params.yaml, comments kept."""
+def override(folder: Path, overrides: Sequence[str]) -> None:
+    """Write checked overrides such as `train.epochs=20` into params.yaml of a checkout, comments kept.
+
+    Raises:
+        TasksError: one has no such form, or no such name, or a value that it may not have.
+    """
     from dvc.utils.serialize import modify_yaml
 
     for text in overrides:

@@ -251,6 +251,24 @@ def test_outside_the_training_window_nothing_teaches_without_a_label_either():
     assert samples.groupby("batch")["unlabelled"].any().to_list() == [False, True]
 
 
+def test_a_share_of_train_changes_neither_what_is_judged_nor_who_is_quarantined():
+    table = [{**row, "label": row["label"] if i % 5 else ""} for i, row in enumerate(rows(240))]
+    for i in range(100, 140):  # copies of what may be left out
+        table[i] = {**table[i], "image_file_name": table[i - 90]["image_file_name"], "audio_file_name": ""}
+        table[i - 90] = {**table[i - 90], "audio_file_name": ""}
+    found = {share: judge(land("n1", table), more={"split": {"train_share": share}}) for share in (1.0, 0.4)}
+    (whole, outputs, lost, samples), (less, fewer, lost_too, some) = found.values()
+    assert failed(whole, "critical").keys() == failed(less, "critical").keys() == {"share of rows quarantined"}
+    assert (outputs["targets"], lost) == (fewer["targets"], lost_too)
+    assert len(lost) > 0
+    stays = samples["split"] != "train"
+    assert some[stays.to_numpy()]["split"].equals(samples[stays]["split"])
+    assert 0.1 < (some["split"] == "train").sum() / (samples["split"] == "train").sum() < 0.7
+    assert set(some.loc[some["unlabelled"], "sample_id"]) < set(samples.loc[samples["unlabelled"], "sample_id"])
+    validation, *_ = judge(land("n1", rows(240)), more={"split": {"train_share": 0.001}})
+    assert list(failed(validation, "critical")) == ["enough to split, learn and judge"]
+
+
 def test_a_missing_modality_is_a_flag_and_past_the_share_a_warning():
     table = [{**row, "image_file_name": "" if i % 3 else row["image_file_name"]} for i, row in enumerate(rows())]
     validation, _, _, samples = judge(land("n1", table))
