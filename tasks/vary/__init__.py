@@ -67,7 +67,7 @@ def vary(s: Settings, asked: Asked, say: Callable[[str], None]) -> list[Row]:
         NoData: nothing has landed, or the DVC remote lacks raw data.
         TasksError: a name or a value is wrong, and nothing was run; or a stage failed.
     """
-    if not Path(s.central).exists() and "://" not in s.central:
+    if Path(s.central).is_absolute() and not Path(s.central).exists():  # a URL is no such path
         raise NoData(f"no night has run here, there is no {s.central}: {LAND}")
     with workspace(s, "HEAD", "vary") as work:
         state = _check_out(work, asked.commit)
