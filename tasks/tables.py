@@ -12,6 +12,7 @@ from tasks.errors import ContractBroken
 from tasks.files import write_bytes
 from tasks.targets import Output
 
+SAMPLES = {b"holds": b"sample_id"}  # said of a column, beside `sample_id`, in which samples are named: they may be erased
 UNLABELLED = -100  # the number of no class; torch's cross-entropy leaves these out
 
 

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.tables import SAMPLES
+
 MOST_TEXT = 64 << 20  # bytes; our JSON and pages are far smaller
 FEATURES = frozenset({"tokens", "mask", "time"})
 
@@ -42,7 +44,7 @@ def tells(file: BinaryIO, size: int, wanted: Wanted) -> int:
     """YES: it holds a row of one of the samples; PERHAPS: its text names one, or it does not say whose it is; NO.
 
     Args:
-        file: open for reading; of a table its footer and the column `sample_id` are read.
+        file: open for reading; of a table its footer and the columns that name samples are read.
         size: bytes.
         wanted: the samples.
     """
@@ -62,13 +64,15 @@ def tells(file: BinaryIO, size: int, wanted: Wanted) -> int:
 
 
 def table_ids(file: BinaryIO) -> set[str]:
-    """The ids of a Parquet table's rows; none of one that has no such column or is no table."""
+    """The samples that a Parquet table names, in `sample_id` and in the columns that say it of themselves (`tables.SAMPLES`).
+
+    None of one that has no such column or is no table. What people landed says nothing of itself, whatever it is called.
+    """
     try:
         table = pq.ParquetFile(file)
-        if "sample_id" not in table.schema_arrow.names:
-            return set()
-        batches = table.iter_batches(columns=["sample_id"])
-        return {sample for batch in batches for sample in batch.column(0).to_pylist()}
+        columns = [f.name for f in table.schema_arrow if f.name == "sample_id" or SAMPLES.items() <= (f.metadata or {}).items()]
+        batches = table.iter_batches(columns=columns) if columns else ()
+        return {sample for batch in batches for column in batch.columns for sample in column.to_pylist()}
     except (pa.ArrowException, OSError):
         return set()
 

@@ -18,9 +18,11 @@ from tasks.evaluate.calibrated import calibrated
 from tasks.evaluate.interaction import interaction
 from tasks.evaluate.label_next import SCHEMA, asked_for, label_next
 from tasks.evaluate.missing import mapped, means, recalls
+from tasks.evaluate.neighbours import read_taught
 from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_reliability, draw_scores, draw_shares, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.evaluate.shares import asked, shares_of_answers, shares_of_score
+from tasks.evaluate.space import look
 from tasks.features import Features
 from tasks.files import new_folder, read_json, write_json
 from tasks.intervals import interval
@@ -39,9 +41,10 @@ from tasks.train.neural import Answers, Neural
 
 
 def evaluate() -> None:
-    """Write data/6_reports/evaluate/: scores.json, predictions.parquet, label_next.parquet, and pictures.
+    """Write data/6_reports/evaluate/: scores.json; predictions, label_next and neighbours.parquet; and pictures.
 
-    scores.png, shares.png and reliability.png show what is selected, beside the others, and a picture each what it answers.
+    scores.png, shares.png, reliability.png and clusters.png show what is selected, the first beside the others, and a picture
+    each what it answers.
 
     A target's is confusion.png, labels.png of several labels or predicted.png of a regression; of another target than the
     gate's it has the name in front, <target>-confusion.png, and its scores stand under `others`.
@@ -88,6 +91,10 @@ def evaluate() -> None:
                     for name, candidate in fill.items()
                 }
         draw(folder, "", target, deciding, selected)
+        with steady(params.threads):
+            taught = read_taught(params, folders[selected], candidate)
+            ids = test.samples["sample_id"].filter(pa.array(known)).to_pylist()
+            scores["clusters"] = look(folder, deciding, selected, ids, candidate.fused(features)[known], taught, sure)
         draw_scores(folder / "scores.png", scores, selected, metric)
         others = {name: other(folder, name, judged[name], complete, selected, sure) for name in outputs if name != target}
         found = {"target": target, "metric": metric, "selected": selected, **scores} | ({"others": others} if others else {})

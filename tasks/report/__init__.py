@@ -58,6 +58,7 @@ def page(
     quarantine: Path | None = None,
     label_next: Path | None = None,
     explained: Path | None = None,
+    neighbours: Path | None = None,
     pictures: Sequence[Path] = (),
     measured: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
@@ -78,6 +79,7 @@ def page(
         quarantine: quarantine.parquet.
         label_next: evaluate/label_next.parquet.
         explained: the folder explain/.
+        neighbours: evaluate/neighbours.parquet.
         pictures: PNG files, shown in this order.
         measured: what `tasks.measure.measure` returned.
         problems: what a person must read.
@@ -101,6 +103,8 @@ def page(
             shares=facts.shares(scores),
             calibration=(scores or {}).get("calibration"),
             slices=facts.slices(scores),
+            clusters=facts.clusters(scores),
+            neighbours=facts.neighbours(neighbours),
             missing=facts.missing(scores),
             damage=facts.damage(robustness),
             rows=facts.rows(verdict, measured),

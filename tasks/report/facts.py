@@ -10,11 +10,13 @@ from typing import Any
 SHOWN = 200  # rows of quarantine on the page; the file has all
 LABELS = 10  # samples on the page that are worth a label
 SLICES = 12  # parts of the test set on the page
+WRONG = 8  # wrong answers on the page
 ALONE = "alone-"
 SHOWS = {  # what the pictures of `evaluate` show, for those who do not see them
     "scores": "the score of every candidate with its interval, best on top",
     "reliability": "how often answers of the selected model are right against how sure they are",
     "shares": "what each modality adds to the score, from none of them to all of them",
+    "clusters": "test samples where the selected model sees them, by cluster, wrong answers marked",
     "confusion": "confusion matrix of the selected model on the test set: true classes against predicted ones",
     "labels": "F1 of each label on the test set",
     "predicted": "predicted against true values of the test set",
@@ -93,6 +95,12 @@ def slices(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not found:
         return None
     return {"metric": str((scores or {})["metric"]).replace("_", " "), "rows": found[:SLICES], "more": len(found[SLICES:])}
+
+
+def clusters(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Which test samples the selected model treats alike, the worst cluster first; None where none were found."""
+    found = (scores or {}).get("clusters")
+    return found and {**found, "metric": found["metric"].replace("_", " ")}
 
 
 def missing(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -207,6 +215,18 @@ def explained(folder: Path | None) -> dict[str, Any] | None:
     if not rows:
         return None
     return {**read_json(folder / "explain.json"), "rows": [{**row, "source": _data(row["picture"])} for row in rows]}
+
+
+def neighbours(path: Path | None) -> list[dict[str, Any]]:
+    """The first WRONG of the wrong answers, each with the train samples `near` it."""
+    if path is None or not path.is_file():
+        return []
+    import pyarrow.parquet as pq
+
+    found: dict[str, dict[str, Any]] = {}
+    for row in pq.read_table(path).to_pylist():
+        found.setdefault(row["sample_id"], {**row, "near": []})["near"].append(row)
+    return list(found.values())[:WRONG]
 
 
 def expectations(validation: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -59,6 +59,7 @@ def record(
         quarantine=folder / MANIFEST / "quarantine.parquet",
         label_next=folder / REPORTS / "evaluate" / "label_next.parquet",
         explained=folder / REPORTS / "explain",
+        neighbours=folder / REPORTS / "evaluate" / "neighbours.parquet",
         pictures=sorted((folder / REPORTS).rglob("*.png")),
         measured=tasks["measure"],
         problems=problems,

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from tasks.features import Features
 from tasks.train.card import Card, read_card
 from tasks.train.late import Late
@@ -18,6 +21,12 @@ class Candidate(Protocol):
 
     def predict(self, features: Mapping[str, Features]) -> Answers:
         """Per target probabilities float64 [n, classes], or values [n, 1] in the target's unit."""
+
+    def fused(self, features: Mapping[str, Features]) -> npt.NDArray[np.float64]:
+        """Where samples lie in the space in which it decides: float64 [n, width], finite, no unit.
+
+        What is at a small Euclidean distance there gets nearly the same answers. Arguments and errors are those of `predict`.
+        """
 
     def save(self, folder: Path) -> None:
         """Write it into a folder."""

@@ -66,6 +66,33 @@ class Late:
         answers = [self.parts[m].predict({m: inputs[m]}) for m in inputs]
         return {t: self._combined(t, np.stack([a[t] for a in answers]), there) for t in self.card.targets}
 
+    def fused(self, features: Mapping[str, Features]) -> Array:
+        """What each modality says for each answer beyond the prior, side by side, float64 [n, width]; 0 where it is missing.
+
+        The answers are what these add up to: log-probabilities, each sample's less their mean, for nothing depends on that; of
+        each of several labels the log-odds; of a value its distance from the mean, in deviations, times the precision that it
+        is trusted with. See `predict`.
+        """
+        inputs = complete(features, self.card)
+        found = []
+        for m, body in inputs.items():
+            answers, there = self.parts[m].predict({m: body}), present(body)[:, None]
+            found += [np.where(there, self._evidence(m, target, answers[target]), 0.0) for target in self.card.targets]
+        return np.concatenate(found, axis=1)
+
+    def _evidence(self, modality: str, target: str, answer: Array) -> Array:
+        """How far one modality's answers [n, width] speak for each answer, beyond the prior."""
+        settings, output = self.parts[modality].card.settings, self.card.outputs[target]
+        if output.is_number:
+            trust, of = self.card.settings["trust"][modality][target], settings["statistics"][target]
+            sure = np.clip(trust["error"] / of["deviation"], EXACT, 1)
+            return np.asarray(trust["slope"] * (answer - of["mean"]) / of["deviation"] / sure**2)
+        if output.is_set:
+            logs, prior = (np.log(np.maximum(_either(np.asarray(p)), SURE)) for p in (answer, settings["prior"][target]))
+            return np.asarray((logs - prior) @ np.array([1.0, -1.0]))
+        votes = np.log(np.maximum(answer, SURE)) - np.log(np.maximum(settings["prior"][target], SURE))
+        return np.asarray(votes - votes.mean(axis=1, keepdims=True))
+
     def held_out(self, val: Inputs) -> Answers:
         """Answers for the validation samples, each by a trust that was measured without its group, as `predict` gives them.
 

@@ -77,6 +77,16 @@ class Logistic:
             for t, output in self.card.outputs.items()
         }
 
+    def fused(self, features: Mapping[str, Features]) -> npt.NDArray[np.float64]:
+        """Standardised columns, each times the length of its weights over all targets, float64 [n, columns]; see `predict`.
+
+        A column that no answer depends on keeps nobody apart.
+        """
+        X = _standard(_pooled(complete(features, self.card)), self.tensors["mean"], self.tensors["scale"])
+        weights = np.concatenate([self.tensors[f"{target}.weight"] for target in self.card.targets]).astype(np.float64)
+        X *= np.sqrt(np.square(weights).sum(axis=0))
+        return np.asarray(X)
+
     def save(self, folder: Path) -> None:
         """Write candidate.json and weights.safetensors into a folder."""
         self.card.write(folder)

@@ -58,6 +58,16 @@ class Neural:
             values[nothing] = statistics[target]["mean"] if target in statistics else self.card.settings["prior"][target]
         return found
 
+    def fused(self, features: Mapping[str, Features]) -> npt.NDArray[np.float64]:
+        """What the heads see, float64 [n, width]: they are linear, so near samples get near answers. See `predict`."""
+        inputs = complete(features, self.card)
+        rows = len(next(iter(inputs.values())).mask)
+        found = np.zeros((rows, self.card.settings["width"]))
+        for part, (tokens, mask, time) in pieces(inputs, rows):
+            with torch.inference_mode():
+                found[part] = self.network.fused(tokens, mask, time).double().numpy()
+        return found
+
     def masked(self) -> "Neural":
         """The same, but that gaps stay open which `train.missing: mapped` fills."""
         network = copy.deepcopy(self.network)

@@ -18,7 +18,7 @@ from tasks.errors import NoData, Refused, WrongValue
 from tasks.files import read_json, write_json
 from tasks.promote import registry
 from tasks.run.git import git
-from tasks.tables import write_parquet
+from tasks.tables import SAMPLES, write_parquet
 from tests.erase.nights import GONE, OTHER, base, crown, night, nights
 from tests.run.conftest import Project, project
 from tests.run.test_open import close, land, opening, show
@@ -236,6 +236,16 @@ def test_what_cannot_be_done_says_why(project: Project, monkeypatch, capsys) -> 
 )
 def test_an_object_is_judged_by_what_it_holds(content: bytes, answer: int) -> None:
     assert tells(io.BytesIO(content), len(content), Wanted(frozenset({"a-1"}))) == answer
+
+
+def test_a_column_names_samples_only_where_it_says_so_of_itself() -> None:
+    twin, lists = pa.field("neighbour", pa.string()), pa.field("label", pa.list_(pa.int64()))
+    rows = {"sample_id": ["b-2"], "neighbour": ["a-1"], "label": [[0, 1]]}
+    for field, answer in ((twin, 0), (twin.with_metadata(SAMPLES), 2)):  # the first is what somebody landed
+        sink = io.BytesIO()
+        pq.write_table(pa.table(rows, pa.schema([pa.field("sample_id", pa.string()), field, lists])), sink)
+        for sample, wanted in (("a-1", answer), ("b-2", 2), ("c-3", 0)):
+            assert tells(io.BytesIO(sink.getvalue()), sink.tell(), Wanted(frozenset({sample}))) == wanted
 
 
 def test_text_in_json_is_found_as_it_was_given() -> None:

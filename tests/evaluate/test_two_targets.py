@@ -78,13 +78,16 @@ def test_every_target_is_scored_by_the_metrics_of_its_type():
     assert found["r2"]["value"] == pytest.approx(r2_score(truth, answer[:, 0]))
     assert found["neg_mean_absolute_error"]["value"] == pytest.approx(-mean_absolute_error(truth, answer[:, 0]))
     assert found["r2"]["low"] < found["r2"]["value"] < found["r2"]["high"] <= 1
+    found_error = found["neg_mean_absolute_error"]["value"]
     truth, answer = scored("label")
     label = scores["others"]["label"]
     found = label["candidates"][scores["selected"]]
     assert found["accuracy"]["value"] == pytest.approx(accuracy_score(truth, answer.argmax(1)))
     assert (label["metric"], label["samples"]) == ("accuracy", len(truth))
     assert label["complete"]["gain_over_best_single"]["single"].startswith("alone-")
-    assert {path.name for path in OUT.glob("*.png")} == {"predicted.png", "label-confusion.png", "scores.png", "shares.png"}
+    drawn = {"predicted.png", "label-confusion.png", "scores.png", "shares.png", "clusters.png"}
+    assert {path.name for path in OUT.glob("*.png")} == drawn
+    assert scores["clusters"]["whole"] == found_error
     first = folder_digest(OUT)
     evaluate()
     assert folder_digest(OUT) == first

@@ -51,6 +51,26 @@ def explained(folder: Path, picture: bytes) -> None:
     write_parquet(folder / "examples.parquet", pa.table({**columns, "sure": [0.99, 0.81], "picture": [picture] * 2}))
 
 
+CLUSTERS = {
+    "metric": "accuracy",
+    "whole": 0.884,
+    "silhouette": 0.412,
+    "unclear": False,
+    "apart": 0.42,
+    "parts": [
+        {"samples": 60, "groups": 58, "score": interval(0.55, 0.1), "below": True, "truth": "cat", "says": "dog"},
+        {"samples": 338, "groups": 336, "score": interval(0.97), "below": False, "truth": "dog", "says": "dog"},
+        {"samples": 2, "groups": 1, "score": None, "below": False, "truth": "elk", "says": "cat"},
+    ],
+}
+
+
+def wrong(sample: str, truth: str) -> list[dict[str, Any]]:
+    """A wrong answer, and the train samples beside it."""
+    told = {"sample_id": sample, "truth": truth, "says": "dog", "sure": 0.973}
+    return [{**told, "neighbour": f"<i>l{k}</i>", "distance": k / 8, "label": "dog", "rank": k} for k in (1, 2, 3)]
+
+
 @pytest.fixture
 def night(tmp_path: Path) -> dict[str, Any]:
     import matplotlib.pyplot as plt
@@ -62,6 +82,8 @@ def night(tmp_path: Path) -> dict[str, Any]:
     explained(tmp_path / "explain", (tmp_path / "confusion.png").read_bytes())
     columns = {"sample_id": ["s7", "<b>s8</b>"], "batch": ["night-2"] * 2, "row": [7, 8], "modality": ["image", ""]}
     write_parquet(tmp_path / "quarantine.parquet", pa.table({**columns, "reason": ["truncated PNG", "=HYPERLINK(1)"]}))
+    rows = [row for number in range(10) for row in wrong(f"<b>t{number}</b>", "cat")]
+    write_parquet(tmp_path / "neighbours.parquet", pa.Table.from_pylist(rows))
     values = {"mean": 0.884, "concat": 0.881, "alone-image": 0.63, "alone-audio": 0.665, "alone-text": 0.71, "late": 0.877}
     scored = {name: candidate(value, 1234 * i) for i, (name, value) in enumerate(values.items())}
     complete = {"samples": 310, "groups": 310, "candidates": {name: candidate(v + 0.03, 0) for name, v in values.items()}}
@@ -87,6 +109,7 @@ def night(tmp_path: Path) -> dict[str, Any]:
             "samples": 400,
             "groups": 400,
             "candidates": scored,
+            "clusters": CLUSTERS,
             "shares": {
                 "nothing": 0.1,
                 "whole": 0.884,
@@ -131,6 +154,7 @@ def night(tmp_path: Path) -> dict[str, Any]:
         },
         "quarantine": tmp_path / "quarantine.parquet",
         "explained": tmp_path / "explain",
+        "neighbours": tmp_path / "neighbours.parquet",
         "pictures": [tmp_path / "confusion.png"],
         "measured": {
             "samples": 100,

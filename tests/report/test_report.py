@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -72,6 +73,10 @@ def test_the_page_of_a_night_holds_everything_in_order(night: dict[str, Any], tm
         "text 0.404 0.384 … 0.424 0.202 0.182 … 0.222 102 2",
         "audio 0.200",
         "image 0.180",
+        "the best and the worst are 0.420 apart. Their silhouette is 0.41, at most 1.",
+        "1 0.550 0.450 … 0.650 surely below 60 58 cat dog 2 0.970 0.950 … 0.990 338 336 dog dog 3 \N{EN DASH} 2 1 elk cat",
+        "Surely below: than the 0.884 of all, with so many clusters looked at.",
+        "<b>t0</b> cat dog 0.973 dog <i>l1</i>, 0.125 dog <i>l2</i>, 0.25 dog <i>l3</i>, 0.375",
         "100 test samples in 98 groups, one modality of theirs damaged",
         "accuracy of mean. Undamaged it is 0.910.",
         "at 0.5 at 1 Without it",
@@ -196,6 +201,30 @@ def test_where_gaps_are_filled_the_page_says_how_often_and_what_it_is_worth(nigh
     assert "image text fills nothing 40 0.500 0.025 0.750 0.125 0.875 0.250" in told
     del night["scores"]["missing"]
     assert "filled from the others" not in read(report.write(tmp_path / "page", **night))
+
+
+def test_what_is_treated_alike_and_lies_near_is_told_where_there_is_any(night: dict[str, Any], tmp_path: Path) -> None:
+    path = report.write(tmp_path / "page", **night)
+    assert "<b>t0" not in path.read_text()
+    assert "<i>l1" not in path.read_text()
+    told = read(path)
+    assert told.count("<b>t") == facts.WRONG
+    alone = {**night["scores"]["clusters"], "unclear": True, "parts": night["scores"]["clusters"]["parts"][1:]}
+    night["scores"]["clusters"] = {**alone, "apart": None, "metric": "neg_mean_absolute_error"}
+    for part in alone["parts"]:
+        part |= {"truth": 51.25, "says": 49.5}
+    rows = [{**row, "sure": None} for row in pq.read_table(night["neighbours"]).to_pylist()[:1]]
+    write_parquet(night["neighbours"], pa.Table.from_pylist(rows))
+    told = read(report.write(tmp_path / "page", **night))
+    assert "They hardly stand apart (silhouette 0.41, at most 1): rather regions of one cloud." in told
+    assert "neg mean absolute error Samples Groups Mean truth Mean answer 1 0.970" in told
+    assert "338 336 51.25 49.5 " in told
+    assert "None surely lies below the 0.884 of all." in told
+    assert "Sample Truth The model says Nearest train sample <b>t0</b> cat dog dog <i>l1</i>, 0.125 Those furthest off" in told
+    night["scores"]["clusters"] = None
+    assert "Wrong answers, and what was learned nearby" in read(report.write(tmp_path / "page", **night))
+    del night["neighbours"]
+    assert "What it treats alike" not in read(report.write(tmp_path / "page", **night))
 
 
 def test_damage_that_is_worse_than_absence_is_marked_and_none_is_not_shown(night: dict[str, Any], tmp_path: Path) -> None:
