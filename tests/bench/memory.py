@@ -103,8 +103,10 @@ def plant_features(folder: Path, samples: int) -> None:
         folder / MANIFEST / "manifest.json",
         {"targets": {"label": {"type": "classification", "classes": list("abcd")}}, "samples": samples},
     )
-    choice = {"selected": "mean", "target": "label", "metric": "accuracy", "candidates": {"mean": {"score": 0.5}}}
-    write_json(folder / REPORTS / "select.json", choice)
+    found = {"score": 0.5, "temperature": {"label": 1.0}}
+    candidates = dict.fromkeys(("mean", "late", "logistic", *(f"alone-{m}" for m in MODALITIES)), found)
+    choice = {"selected": "mean", "target": "label", "metric": "accuracy", "candidates": candidates}
+    write_json(folder / REPORTS / "select.json", choice | {"calibrated_on": {"samples": 0, "groups": 0}})
     for m in MODALITIES:
         directions = rng.normal(size=(4, 1, WIDTH)).astype(np.float32)
         for at in range(0, samples, PARTITION):
