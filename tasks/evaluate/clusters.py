@@ -68,12 +68,10 @@ def clusters(judged: Judged, selected: str, names: Sequence[str], places: Array,
         `groups`, `score` with its interval, None of one group; `below`: whether it surely lies below the whole, of so many
         clusters (Bonferroni); `truth`, `says`: the commonest, or the mean.
     """
-    order = np.argsort(np.array(names))
-    found = _sought(places[order], [names[row] for row in order], sure.seed)
+    found = _sought(places, names, sure.seed)
     if found is None:
         return None
-    member = np.empty(len(names), np.int64)
-    member[order], silhouette = found
+    member, silhouette = found
     metric = "neg_mean_absolute_error" if judged.output.is_number else "accuracy"
     whole = judged.tally(metric, selected).value
     rows = [member == place for place in np.unique(member)]
@@ -105,8 +103,7 @@ def _sought(places: Array, names: Sequence[str], seed: int) -> tuple[Rows, float
     from sklearn.metrics import silhouette_score
     from threadpoolctl import threadpool_limits
 
-    rows, best = few(names, LOOKED), None
-    looked = np.ascontiguousarray(places[rows])
+    looked, best = places[sorted(few(names, LOOKED), key=names.__getitem__)], None
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct samples than clusters: not so many are found
         for count in range(2, min(MOST, len(looked) // EACH) + 1):
@@ -118,7 +115,7 @@ def _sought(places: Array, names: Sequence[str], seed: int) -> tuple[Rows, float
                 best = model, score
         if best is None:
             return None
-        return np.unique(best[0].predict(np.ascontiguousarray(places)), return_inverse=True)[1], best[1]
+        return np.unique(best[0].predict(places), return_inverse=True)[1], best[1]
 
 
 def _part(judged: Judged, selected: str, metric: str, whole: float, among: int, sure: Sureness) -> dict[str, Any]:

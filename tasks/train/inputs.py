@@ -1,7 +1,8 @@
 """What candidates are fitted on and judged with: features joined to the manifest's samples, in the order of their ids."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import heapq
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -105,19 +106,18 @@ def read_few(modalities: Iterable[str], split: str, target: str, most: int) -> I
     """
     samples = read_samples_of([split])
     samples = samples.filter(pa.array(labelled(truth(samples[target]))))
-    samples = samples.take(pa.array(few(samples["sample_id"].to_pylist(), most)))
+    samples = samples.take(pa.array(few((name.as_py() for name in samples["sample_id"]), most)))
     return Inputs(samples, {m: aligned(m, samples) for m in sorted(modalities)}) if samples.num_rows else None
 
 
-def few(names: Sequence[str], most: int) -> Rows:
+def few(names: Iterable[str], most: int) -> Rows:
     """At most `most` of the rows, int64 [k], rising: those whose names have the lowest hashes.
 
-    So the choice is the same in any order of rows, and hardly another one the next night, whoever comes or goes.
+    So the choice is the same in any order of rows, and hardly another one the next night, whoever comes or goes. Memory:
+    that of so many hashes, where names come one by one.
     """
-    if len(names) <= most:
-        return np.arange(len(names))
-    hashes = [hashlib.sha256(name.encode()).digest() for name in names]
-    return np.array(sorted(sorted(range(len(names)), key=hashes.__getitem__)[:most]), np.int64)
+    hashed = ((hashlib.sha256(name.encode()).digest(), row) for row, name in enumerate(names))
+    return np.array(sorted(row for _, row in heapq.nsmallest(most, hashed)), np.int64)
 
 
 def read_aside(modalities: Iterable[str], manifest: Path = MANIFEST) -> Inputs | None:

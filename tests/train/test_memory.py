@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 
 from tasks.features import Features, write_features
-from tasks.paths import FEATURES
+from tasks.paths import FEATURES, MANIFEST
+from tasks.tables import write_parquet
 from tasks.targets import Output
-from tasks.train.inputs import Inputs, aligned
+from tasks.train.inputs import Inputs, aligned, read_few
 from tasks.train.logistic import Logistic
 
 PARTITIONS, ROWS, TOKENS, WIDTH = 20, 300, 16, 24
@@ -43,6 +44,17 @@ def peak(function):
         return function(), tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_of_many_samples_few_are_read(samples):
+    table = samples.append_column("split", pa.array(["train"] * len(samples)))
+    write_parquet(MANIFEST / "samples.parquet", table)
+    read_few(["mri"], "train", "label", 50)  # imports
+    found, bytes_held = peak(lambda: read_few(["mri"], "train", "label", 50))
+    ids = found.samples["sample_id"].to_pylist()
+    assert (len(ids), ids) == (50, sorted(ids))
+    np.testing.assert_array_equal(found.features["mri"].tokens[:, 0, 0], [int(sample[1:]) for sample in ids])
+    assert bytes_held < TOGETHER  # all would be six times as much
 
 
 def test_features_are_read_into_one_array_partition_by_partition(samples):
