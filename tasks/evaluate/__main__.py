@@ -18,7 +18,7 @@ from tasks.evaluate.calibrated import calibrated
 from tasks.evaluate.interaction import interaction
 from tasks.evaluate.label_next import SCHEMA, asked_for, label_next
 from tasks.evaluate.missing import mapped, means, recalls
-from tasks.evaluate.neighbours import read_taught
+from tasks.evaluate.neighbours import neighbours, read_taught
 from tasks.evaluate.pictures import draw_confusion, draw_labels, draw_reliability, draw_scores, draw_shares, draw_values
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.evaluate.shares import asked, shares_of_answers, shares_of_score
@@ -92,9 +92,10 @@ def evaluate() -> None:
                 }
         draw(folder, "", target, deciding, selected)
         with steady(params.threads):
-            taught = read_taught(params, folders[selected], candidate)
-            ids = test.samples["sample_id"].filter(pa.array(known)).to_pylist()
-            scores["clusters"] = look(folder, deciding, selected, ids, candidate.fused(features)[known], taught, sure)
+            ids, places = test.samples["sample_id"].filter(pa.array(known)).to_pylist(), candidate.fused(features)[known]
+            scores["clusters"] = look(folder, deciding, selected, ids, places, sure)
+            taught = read_taught(params, folders[selected], candidate)  # after intervals, which hold most memory
+        write_parquet(folder / "neighbours.parquet", neighbours(deciding, selected, ids, places, taught))
         draw_scores(folder / "scores.png", scores, selected, metric)
         others = {name: other(folder, name, judged[name], complete, selected, sure) for name in outputs if name != target}
         found = {"target": target, "metric": metric, "selected": selected, **scores} | ({"others": others} if others else {})
