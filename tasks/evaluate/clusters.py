@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import pyplot as plt
 
-from tasks.evaluate.label_next import in_words
 from tasks.evaluate.pictures import PLAIN, SELECTED, save
 from tasks.evaluate.scores import Judged, Sureness
 from tasks.intervals import interval
@@ -135,7 +134,7 @@ def _common(values: npt.NDArray[Any], output: Output) -> str | float:
     if output.is_number:
         return float(values.mean())
     found, counts = np.unique(values, axis=0, return_counts=True)
-    return in_words(found[[counts.argmax()]], output)[0]
+    return output.words(found[counts.argmax()])
 
 
 def draw_clusters(

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.evaluate.label_next import in_words
 from tasks.evaluate.scores import Judged
 from tasks.params import Params
 from tasks.tables import SAMPLES
@@ -103,12 +102,12 @@ def neighbours(judged: Judged, selected: str, names: list[str], places: Array, t
     of = np.repeat(rows, each)
     columns = {
         "sample_id": [names[row] for row in of],
-        "truth": in_words(judged.truth[of], output),
-        "says": in_words(said[of], output),
+        "truth": [output.words(one) for one in judged.truth[of]],
+        "says": [output.words(one) for one in said[of]],
         "sure": pa.nulls(len(of), pa.float64()) if output.is_number else first[of],
         "neighbour": [taught.names[row] for row in found],
         "distance": np.take_along_axis(distances, nearest, axis=1).ravel(),
-        "label": in_words(taught.truth[found], output),
+        "label": [output.words(one) for one in taught.truth[found]],
         "rank": np.tile(np.arange(1, each + 1), len(rows)),
     }
     return pa.table(columns, schema=SCHEMA)
