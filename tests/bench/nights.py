@@ -30,6 +30,7 @@ class Night:
     work: dict[str, Mapping[str, int]] = field(default_factory=dict)
     cpu_s: dict[str, float] = field(default_factory=dict)
     closed: dict[str, Any] = field(default_factory=dict)
+    brought: dict[str, int] = field(default_factory=dict)  # raw bytes that the machine had not held before
 
     def ran(self) -> list[str]:
         """Stages that anything had changed for."""
@@ -106,8 +107,11 @@ class Machine:
         answer, _ = self.ask("open", run=run, form={}, deployed=deployed)
         return dict(answer)
 
-    def stages(self, opened: dict[str, Any], only: str = "") -> Night:
-        """Run the stages of an opened run one after another; `only` those whose name fits, with what they wait for."""
+    def stages(self, opened: dict[str, Any], only: str = "", raw: Mapping[str, int] | None = None) -> Night:
+        """Run the stages of an opened run one after another; `only` those whose name fits, with what they wait for.
+
+        `raw` are the run's raw partitions (md5 -> bytes): with them it is counted which stage brought how much of these.
+        """
         rendered = {stage.name: stage.upstream for stage in graph.stages(self.world.checkout)}
         wanted = graph.with_upstream(rendered, *(name for name in rendered if re.match(only, name)))
         night = Night(opened)
@@ -117,6 +121,7 @@ class Machine:
             answer, work = self.ask("stage", run=opened["run"], opened=opened, stage=name, fragments=known)
             night.fragments[name], night.work[name] = {**answer, "work": dict(work)}, work
             night.cpu_s[name] = round(children_cpu_s() - before, 2)
+            night.brought[name] = self.cached(raw or {}) - sum(night.brought.values())
             ran = "ran" if answer["ran"] else "unchanged"
             print(f"  {name:<20} {ran:<10} {time.monotonic() - began:7.1f} s  {dict(work)}", flush=True)
         return night
