@@ -82,6 +82,10 @@ def evaluate() -> None:
             draw_reliability(folder / "reliability.png", scores["calibration"], selected)
         scores["slices"] = apart(deciding, test.samples.filter(pa.array(known)), params, selected, sure)
         scores["shares"] = subsets and shares_of_score(subsets, judged[target], metric, sure)
+        if subsets and isinstance(candidate, Neural):
+            for m, weights in candidate.weights(features).items():
+                there = present(features[m])
+                scores["shares"]["modalities"][m]["weight"] = float(weights[there].mean()) if there.any() else None
         if subsets:
             draw_shares(folder / "shares.png", scores["shares"], selected, metric)
         if fill := mapped(candidate_folders(params.modalities, params.fusions, ())):

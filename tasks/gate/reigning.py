@@ -19,12 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import bdtr
 
 from tasks.errors import ContractBroken
 from tasks.gate.evidence import Evidence, Rows
 from tasks.gate.row import Row, measured, told
 from tasks.intervals import Interval, charge, one_more, quantile, standard_error, surely
 from tasks.params import Gate
+from tasks.tables import decided
 from tasks.tally import Tally
 
 BOUND = "the lower bound of candidate minus {who}, paired by sample, clustered by group, is above"
@@ -93,9 +95,27 @@ def against(who: str, evidence: Evidence) -> Row:
     reason = (
         f"{seen.theirs + found.value:.3f} against {seen.theirs:.3f} of {version} on {evidence.size_of(rows)}{since}:"
         f" difference {found.value:+.3f}, lower bound {found.low:+.3f}, needed above {needed:+.3f};"
-        f" so many samples tell {seen.tells:.3f} apart"
+        f" so many samples tell {seen.tells:.3f} apart{_mcnemar(who, evidence, rows)}"
     )
     return measured(who, True, rule, found, needed, found.low > needed, reason)
+
+
+def _mcnemar(who: str, evidence: Evidence, rows: Rows) -> str:
+    """How often only one of the two models is right, and the exact p of both being right as often; it decides nothing.
+
+    McNemar, "Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages", Psychometrika 1947.
+    Samples must be independent: nothing is said where groups hold several, nor of another metric than accuracy.
+    """
+    if evidence.gate.metric != "accuracy" or len(set(evidence.groups[rows])) < rows.sum():
+        return ""
+    truth = evidence.truth[rows]
+    mine, theirs = (
+        (decided(answer[rows], evidence.output) == truth).reshape(len(truth), -1).all(axis=1)
+        for answer in (evidence.candidate, aligned(who, evidence))
+    )
+    ours, others = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
+    p = min(1.0, 2 * float(bdtr(min(ours, others), ours + others, 0.5))) if ours + others else 1.0
+    return f"; it alone is right {ours} times, {who} alone {others} (McNemar: p = {p:.3f})"
 
 
 def compared(who: str, evidence: Evidence) -> Compared:

@@ -1,6 +1,6 @@
 """The network that a neural candidate is: an adapter per modality, a fusion, a linear head per target."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -107,15 +107,23 @@ class Network(nn.Module):
             mask: bool [b, t] per modality.
             time: [b, t] per modality, s.
         """
+        fused: Tensor = self.fusion(*self._projected(tokens, mask, time))
+        return fused
+
+    def weights(self, tokens: Modal, mask: Modal, time: Modal) -> Tensor | None:
+        """How much of what is fused is each modality's, [b, modalities]; None of a fusion without weights. See `fused`."""
+        weights: Callable[..., Tensor] | None = getattr(self.fusion, "weights", None)
+        return weights(*self._projected(tokens, mask, time)) if weights else None
+
+    def _projected(self, tokens: Modal, mask: Modal, time: Modal) -> tuple[Modal, Modal, Modal]:
+        """What the fusion is given."""
         if self.encoders is not None:
             tokens = self.encoders(tokens, mask, time)
         tokens, mask, time, filled = self.filled(tokens, mask, time)
         projected = {m: self.adapters[slot(m)](tokens[m], mask[m]) for m in self.modalities}
         if self.filling is not None:
             projected = self.filling.marked(projected, mask, filled)
-        seconds = {m: torch.where(mask[m], time[m], 0.0) for m in self.modalities}
-        fused: Tensor = self.fusion(projected, mask, seconds)
-        return fused
+        return projected, mask, {m: torch.where(mask[m], time[m], 0.0) for m in self.modalities}
 
     def means(self, tokens: Modal, mask: Modal) -> tuple[Modal, Modal]:
         """Mean standardised tokens [b, d] per modality, and whether it is there, bool [b]."""

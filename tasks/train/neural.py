@@ -68,6 +68,22 @@ class Neural:
                 found[part] = self.network.fused(tokens, mask, time).double().numpy()
         return found
 
+    def weights(self, features: Mapping[str, Features]) -> dict[str, npt.NDArray[np.float64]]:
+        """How much of what is fused is each modality's: modality -> float64 [n], 0 where it is missing.
+
+        Nothing of one modality alone, and of a fusion that mixes by no weights. See `predict`.
+        """
+        inputs, names = complete(features, self.card), self.network.modalities
+        rows = len(next(iter(inputs.values())).mask)
+        found = np.zeros((rows, len(names)))
+        for part, (tokens, mask, time) in pieces(inputs, rows):
+            with torch.inference_mode():
+                weights = self.network.weights(tokens, mask, time)
+            if weights is None or len(names) < 2:
+                return {}
+            found[part] = weights.double().numpy()
+        return dict(zip(names, found.T, strict=True))
+
     def masked(self) -> "Neural":
         """The same, but that gaps stay open which `train.missing: mapped` fills."""
         network = copy.deepcopy(self.network)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binomtest
 
 from tasks.errors import ContractBroken, NoData
 from tasks.files import read_json
@@ -268,3 +269,20 @@ def test_the_verdict_is_the_same_bytes_when_asked_twice():
     first = Path("data/6_reports/verdict.json").read_bytes()
     night.judge()
     assert Path("data/6_reports/verdict.json").read_bytes() == first
+
+
+def test_who_alone_is_right_is_told_of_independent_samples_and_of_no_others():
+    night = Night(mine=0.9, champion=0.87, anchor=0.87)
+    night.mine[:3] = night.mine[:3, ::-1]  # now and then the champion is right instead
+    assert "McNemar" not in night.judge()[1]["champion"]["reason"]  # two samples to a group
+    night.groups = night.ids
+    reason = night.judge()[1]["champion"]["reason"]
+    mine, theirs = (answer.argmax(1) == night.truth for answer in (night.mine, night.reigning["champion"]))
+    ours, others = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
+    assert min(ours, others) > 0
+    p = binomtest(ours, ours + others).pvalue
+    assert f"it alone is right {ours} times, champion alone {others} (McNemar: p = {p:.3f})" in reason
+    night.gate = "margin: 0.02, metric: macro_f1"
+    assert "McNemar" not in night.judge()[1]["champion"]["reason"]
+    night.gate, night.mine = "margin: 0.02", night.reigning["champion"]
+    assert "right 0 times, champion alone 0 (McNemar: p = 1.000)" in night.judge()[1]["champion"]["reason"]

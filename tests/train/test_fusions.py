@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from tasks import params
 from tasks.errors import WrongValue
 from tasks.train.fusions import FUSIONS
 from tasks.train.fusions.attention import Attention
+from tasks.train.fusions.pool import slot
 from tasks.train.network import Network
 
 NAMES = ("audio", "image", "text")
@@ -197,3 +199,40 @@ def test_the_number_of_parameters_is_the_documented_one(name, squares, widths):
 def test_heads_must_divide_the_width():
     with pytest.raises(WrongValue, match=r"multiple of train\.heads, got 8 and 3"):
         Attention(NAMES, 8, heads=3)
+
+
+def test_weights_of_gates_are_what_the_values_are_mixed_by():
+    tokens, mask, time = tokens_of()
+    mask["audio"][0] = False
+    made = network("gated").fusion
+    found = made.weights(tokens, mask, time)
+    for place, name in enumerate(NAMES):
+        for other in NAMES:  # values that are 1 of this modality and 0 of the others
+            made.values[slot(other)].weight.data.zero_()
+            made.values[slot(other)].bias.data.fill_(20.0 if other == name else 0.0)
+        torch.testing.assert_close(found[:, place], made(tokens, mask, time).mean(1))
+    torch.testing.assert_close(found.sum(1), torch.ones(BATCH))
+    assert found[0, 0] == 0
+    assert found[1:].min() > 0
+
+
+def test_weights_of_attention_are_what_the_query_takes_of_each_modality():
+    tokens, mask, time = tokens_of()
+    mask["audio"][0] = False
+    mask["text"][1, 2:] = False
+    made = network("attention").fusion
+    found = made.weights(tokens, mask, time)
+    q, k, v, allowed = made._asked(tokens, mask, time)
+    for place in range(len(NAMES)):
+        marks = torch.zeros_like(v)
+        marks[:, :, 1 + place * STEPS : 1 + (place + 1) * STEPS] = 1.0
+        taken = functional.scaled_dot_product_attention(q, k, marks, attn_mask=allowed)
+        torch.testing.assert_close(found[:, place], taken.mean((1, 2, 3)))
+    assert found[0, 0] == 0
+    assert ((found.sum(1) > 0) & (found.sum(1) < 1)).all()
+
+
+@pytest.mark.parametrize("name", sorted(FUSIONS))
+def test_only_fusions_that_mix_by_weights_tell_them(name):
+    found = network(name).weights(*tokens_of())
+    assert (found is not None) == (name in ("attention", "gated"))

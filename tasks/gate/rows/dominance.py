@@ -8,12 +8,14 @@ from tasks.gate.row import Row, measured, told
 from tasks.gate.rows.slices import holm, worse
 from tasks.gate.single import gain_over_single
 from tasks.intervals import Interval, one_more, surely
+from tasks.tally import weighted
 
 RULE = "the lower bound of the gain over the best single modality, complete cases, is above 0"
 WORSE = "the upper bound of the gain over the best single modality, complete cases, is not below -gate.margin"
+KEPT = 0.5  # of what a modality counted: with less it has gone silent
 SILENT = (
-    "no modality that the champion surely needs (what it loses without it is above gate.margin) surely counts less in the"
-    " candidate, by more than gate.margin (Holm)"
+    "no modality that the champion surely needs (what it loses without it is above gate.margin) surely counts less than half of"
+    " that in the candidate (Holm)"
 )
 ADVICE = "look at its encoder and its features, and at train.slowing, which keeps the stronger ones from starving it"
 
@@ -25,8 +27,8 @@ class Fallen:
     Attributes:
         mine: of the candidate.
         theirs: of the champion, with its one-sided bounds.
-        found: candidate minus champion, with its one-sided bounds.
-        p: one-sided, of "no less than by the margin".
+        found: the candidate's less half of the champion's, with its one-sided bounds.
+        p: one-sided, of "not below 0".
     """
 
     mine: float
@@ -51,12 +53,12 @@ def judge(evidence: Evidence) -> Row:
         version = evidence.versions["champion"]
         reason = (
             f"without {m} the champion {version} loses {of.theirs.value:.3f}, the candidate {of.mine:.3f} on {evidence.size}:"
-            f" {m} counts less by more than {margin:.3f} with p = {sure[m]:.3f} after Holm's correction over {len(fallen)}"
+            f" {m} counts less than half of what it did with p = {sure[m]:.3f} after Holm's correction over {len(fallen)}"
             f" modalities{others}; {ADVICE}"
         )
         better = compared("champion", evidence).found.low > 0  # the champion may have leaned on it for want of another
         reason = f"{reason}; it only warns, since the candidate is surely better than {version}" if better else reason
-        return measured("dominance", not better, SILENT, of.found, -margin, False, reason)
+        return measured("dominance", not better, SILENT, of.found, 0.0, False, reason)
     if gain is None:
         return told("dominance", False, RULE, "not applicable", text)
     return measured("dominance", False, RULE, gain, 0.0, gain.low > 0, f"{text}, needed above +0.000")
@@ -76,7 +78,7 @@ def _fallen(evidence: Evidence) -> dict[str, Fallen]:
     for m in both:
         lost = whole[0].minus(evidence.tally(mine[m])), whole[1].minus(evidence.tally(theirs[m]))
         bounds = surely(lost[1], each, evidence.gate.confidence)
-        difference = lost[0].minus(lost[1])
-        p = worse(difference, each, evidence.gate.margin)
+        difference = weighted([(1.0, lost[0]), (-KEPT, lost[1])])
+        p = worse(difference, each, 0.0)
         found[m] = Fallen(lost[0].value, bounds, surely(difference, each, evidence.gate.confidence), p)
     return found

@@ -2,6 +2,9 @@
 
 `tokens[m]` float [b, t, width] already projected and 0 where `mask[m]` bool [b, t] is off; `time[m]` float [b, t], s. A
 sample without any modality still gets finite numbers. Modalities are mapping keys, visited in the order of their names.
+
+A fusion that mixes by weights also has `weights(tokens, mask, time) -> [batch, modalities]`, how much of the mixture is each
+modality's, in the order of their names; an absent one has 0.
 """
 
 from torch import nn

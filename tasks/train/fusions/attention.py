@@ -47,6 +47,25 @@ class Attention(nn.Module):
 
     def forward(self, tokens: dict[str, Tensor], mask: dict[str, Tensor], time: dict[str, Tensor]) -> Tensor:
         """Fuse; see the package for the arguments' shapes. Returns float [b, width]."""
+        q, k, v, allowed = self._asked(tokens, mask, time)
+        dropout = self.dropout if self.training else 0.0
+        answer = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout)
+        state = self.query + self.out(answer.transpose(1, 2).reshape(len(answer), -1))
+        fused: Tensor = state + self.mix(state)
+        return fused
+
+    def weights(self, tokens: dict[str, Tensor], mask: dict[str, Tensor], time: dict[str, Tensor]) -> Tensor:
+        """What the query looks at, summed over a modality's tokens, mean over the heads: float [b, M]; the rest is itself."""
+        q, k, _, allowed = self._asked(tokens, mask, time)
+        logits = (q @ k.transpose(-2, -1)) / q.shape[-1] ** 0.5  # as scaled_dot_product_attention has it
+        looks = logits.masked_fill(~allowed, -torch.inf).softmax(-1).mean(1)[:, 0, 1:]  # [b, t]
+        parts = looks.split([mask[m].shape[1] for m in self.modalities], 1)
+        return torch.stack([part.sum(1) for part in parts], 1)
+
+    def _asked(
+        self, tokens: dict[str, Tensor], mask: dict[str, Tensor], time: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Query [b, heads, 1, w / heads], keys and values [b, heads, 1 + t, …], and what may be seen, bool [b, 1, 1, 1 + t]."""
         marked = self.norm(torch.cat([self._marked(m, tokens[m], time[m]) for m in self.modalities], 1))  # [b, t, w]
         batch, _, width = marked.shape
         query = self.query.expand(batch, 1, width)
@@ -55,11 +74,7 @@ class Attention(nn.Module):
         there = torch.cat([mask[m] for m in self.modalities], 1)
         allowed = functional.pad(there, (1, 0), value=True)[:, None, None, :]  # [b, 1, 1, 1 + t]
         q, k, v = (part.view(batch, -1, self.heads, width // self.heads).transpose(1, 2) for part in (query, keys, seen))
-        dropout = self.dropout if self.training else 0.0
-        answer = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout)
-        state = self.query + self.out(answer.transpose(1, 2).reshape(batch, width))
-        fused: Tensor = state + self.mix(state)
-        return fused
+        return q, k, v, allowed
 
     def _marked(self, modality: str, tokens: Tensor, time: Tensor) -> Tensor:
         steps, width = tokens.shape[1:]

@@ -29,10 +29,17 @@ class Gated(nn.Module):
     def forward(self, tokens: dict[str, Tensor], mask: dict[str, Tensor], time: dict[str, Tensor]) -> Tensor:
         """Fuse; see the package for the arguments' shapes. Returns float [b, width]."""
         vectors = {m: pooled(tokens[m], mask[m]) for m in self.modalities}
+        values = torch.stack([self.values[slot(m)](vectors[m][0]).tanh() for m in self.modalities])
+        return (self._shares(vectors) * values).sum(0)
+
+    def weights(self, tokens: dict[str, Tensor], mask: dict[str, Tensor], time: dict[str, Tensor]) -> Tensor:
+        """Mean over the features of each modality's share in the mixture: float [b, M]."""
+        return self._shares({m: pooled(tokens[m], mask[m]) for m in self.modalities}).mean(-1).T
+
+    def _shares(self, vectors: dict[str, tuple[Tensor, Tensor]]) -> Tensor:
+        """[M, b, width], of vectors [b, width] and whether they are there, bool [b]."""
         joint = self.mix(torch.stack([self.views[slot(m)](vectors[m][0]) for m in self.modalities]).sum(0))  # absent: 0
         there = torch.stack([vectors[m][1] for m in self.modalities]).unsqueeze(-1)  # [M, b, 1]
         gates = torch.stack([self.gates[slot(m)](joint) for m in self.modalities])  # [M, b, width]
         lowest = torch.finfo(gates.dtype).min  # not -inf: a sample without anything has no softmax then
-        shares = torch.where(there, gates, lowest).softmax(0) * there
-        values = torch.stack([self.values[slot(m)](vectors[m][0]).tanh() for m in self.modalities])
-        return (shares * values).sum(0)
+        return torch.where(there, gates, lowest).softmax(0) * there
