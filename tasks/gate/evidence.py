@@ -150,7 +150,10 @@ def gather(params: Params, registry: dict[str, Any]) -> Evidence:
         expected=sorted(manifest.filter(pc.equal(manifest["split"], "test"))["sample_id"].to_pylist()),
         found=predictions["sample_id"].to_pylist(),
         robustness=read_json(REPORTS / "robustness" / "robustness.json"),
-        without={"candidate": _without(judged, target, output), "champion": _without(_rows(champion, ids), target, output)},
+        without={
+            "candidate": _with_unused(_without(judged, target, output), read(judged), params),
+            "champion": _without(_rows(champion, ids), target, output),
+        },
         drift=_since(read_json(MANIFEST / "drift.json")["columns"], registry["champion"]["batches"]),
         validate=params.validate,
         judged=rows,
@@ -217,6 +220,13 @@ def _rows(champion: pa.Table, ids: list[str]) -> pa.Table:
     rows = champion.filter(pc.equal(champion["who"], "champion"))
     place = pc.index_in(pa.array(ids, pa.string()), rows["sample_id"].combine_chunks())
     return rows.take(place) if not place.null_count else rows.slice(0, 0)
+
+
+def _with_unused(
+    without: dict[str, npt.NDArray[np.float64]], answer: npt.NDArray[np.float64], params: Params
+) -> dict[str, npt.NDArray[np.float64]]:
+    """The same, and of each of the night's modalities that the candidate does not use its own answer; nothing of nothing."""
+    return {**dict.fromkeys(params.modalities, answer), **without} if without else {}
 
 
 def _without(rows: pa.Table, target: str, output: Output) -> dict[str, npt.NDArray[np.float64]]:

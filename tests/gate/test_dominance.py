@@ -34,9 +34,9 @@ def night(seed, mine, theirs, n=1600, share=0.9):
         ({"audio": 0.0, "image": 0.2}, {"audio": 0.15, "image": 0.2}, "fail"),
         ({"audio": 0.15, "image": 0.2}, {"audio": 0.15, "image": 0.2}, "pass"),
         ({"audio": 0.1, "image": 0.2}, {"audio": 0.15, "image": 0.2}, "pass"),  # two thirds of it are left
-        ({"audio": 0.0, "image": 0.2}, {"audio": 0.02, "image": 0.2}, "pass"),  # the champion did not surely need it
+        ({"audio": 0.0, "image": 0.2}, {"audio": 0.01, "image": 0.2}, "pass"),  # the champion did hardly need it
         ({"audio": 0.3, "image": 0.2}, {"audio": 0.15, "image": 0.2}, "pass"),
-        ({"image": 0.0}, {"audio": 0.15, "image": 0.2}, "pass"),  # one modality in common: it is the whole
+        ({"image": 0.2}, {"audio": 0.15, "image": 0.2}, "pass"),  # the night has no audio any more: one in common is the whole
         ({}, {}, "pass"),  # nobody was asked
     ],
 )
@@ -52,6 +52,13 @@ def test_a_modality_that_went_silent_since_the_champion_stops_the_candidate(mine
         )
     else:
         assert "mean over alone-image" in row["reason"]
+
+
+def test_a_modality_that_the_candidate_does_not_even_use_counts_nothing():
+    found, rows = night(0, {"audio": 0.15}, {"audio": 0.15, "image": 0.2}).judge()
+    row = rows["dominance"]
+    assert (row["verdict"], row["blocking"], found["verdict"]) == ("fail", True, "reject")
+    assert re.search(r"without image the champion v1\.1\.0 loses 0\.2\d+, the candidate 0\.000 ", row["reason"])
 
 
 def test_a_modality_that_counts_less_in_a_candidate_that_is_surely_better_is_only_told():

@@ -14,8 +14,8 @@ RULE = "the lower bound of the gain over the best single modality, complete case
 WORSE = "the upper bound of the gain over the best single modality, complete cases, is not below -gate.margin"
 KEPT = 0.5  # of what a modality counted: with less it has gone silent
 SILENT = (
-    "no modality that the champion surely needs (what it loses without it is above gate.margin) surely counts less than half of"
-    " that in the candidate (Holm)"
+    "no modality without which the champion loses more than gate.margin surely counts less than half of that in the candidate"
+    " (Holm)"
 )
 ADVICE = "look at its encoder and its features, and at train.slowing, which keeps the stronger ones from starving it"
 
@@ -26,13 +26,13 @@ class Fallen:
 
     Attributes:
         mine: of the candidate.
-        theirs: of the champion, with its one-sided bounds.
+        theirs: of the champion.
         found: the candidate's less half of the champion's, with its one-sided bounds.
         p: one-sided, of "not below 0".
     """
 
     mine: float
-    theirs: Interval
+    theirs: float
     found: Interval
     p: float
 
@@ -46,13 +46,13 @@ def judge(evidence: Evidence) -> Row:
         return measured("dominance", True, WORSE, gain, -margin, False, reason)
     fallen = _fallen(evidence)
     sure = holm({m: each.p for m, each in fallen.items()})
-    silent = [m for m in fallen if sure[m] <= 1 - evidence.gate.confidence and fallen[m].theirs.low > margin]
+    silent = [m for m in fallen if sure[m] <= 1 - evidence.gate.confidence and fallen[m].theirs > margin]
     if silent:
         m = min(silent, key=lambda each: (fallen[each].found.value, each))
         of, others = fallen[m], "".join(f", so does {each}" for each in silent if each != m)
         version = evidence.versions["champion"]
         reason = (
-            f"without {m} the champion {version} loses {of.theirs.value:.3f}, the candidate {of.mine:.3f} on {evidence.size}:"
+            f"without {m} the champion {version} loses {of.theirs:.3f}, the candidate {of.mine:.3f} on {evidence.size}:"
             f" {m} counts less than half of what it did with p = {sure[m]:.3f} after Holm's correction over {len(fallen)}"
             f" modalities{others}; {ADVICE}"
         )
@@ -77,8 +77,7 @@ def _fallen(evidence: Evidence) -> dict[str, Fallen]:
     found = {}
     for m in both:
         lost = whole[0].minus(evidence.tally(mine[m])), whole[1].minus(evidence.tally(theirs[m]))
-        bounds = surely(lost[1], each, evidence.gate.confidence)
         difference = weighted([(1.0, lost[0]), (-KEPT, lost[1])])
         p = worse(difference, each, 0.0)
-        found[m] = Fallen(lost[0].value, bounds, surely(difference, each, evidence.gate.confidence), p)
+        found[m] = Fallen(lost[0].value, lost[1].value, surely(difference, each, evidence.gate.confidence), p)
     return found
