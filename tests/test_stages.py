@@ -72,6 +72,7 @@ def test_both_targets_are_scored_and_the_number_decides(done: tuple[Path, list[d
     assert verdict["verdict"] == "promote"
     assert {path.name for path in (folder / "data/6_reports/evaluate").glob("*.png")} == {
         "predicted.png",
+        "clusters.png",
         "label-confusion.png",
         "scores.png",
         "shares.png",

@@ -50,7 +50,7 @@ class Attention(nn.Module):
         q, k, v, allowed = self._asked(tokens, mask, time)
         dropout = self.dropout if self.training else 0.0
         answer = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout)
-        state = self.query + self.out(answer.transpose(1, 2).reshape(len(answer), -1))
+        state = self.query + self.out(answer.transpose(1, 2).flatten(1))
         fused: Tensor = state + self.mix(state)
         return fused
 
