@@ -18,10 +18,11 @@ def reads() -> None:
         NoData: the bundle, features or the manifest are absent.
     """
     params = load()
-    print(json.dumps(_read_by(params.gate.target, params.robustness.samples) if params.robustness.samples else []))
+    print(json.dumps(read_by(params.gate.target, params.robustness.samples) if params.robustness.samples else []))
 
 
-def _read_by(target: str, count: int) -> list[str]:
+def read_by(target: str, count: int) -> list[str]:
+    """The raw partitions that hold one of the `chosen_samples`."""
     modalities = sorted(read_json(BUNDLE / "bundle.json")["modalities"])  # loading the bundle takes a second of imports
     samples = chosen_samples(modalities, target, count)
     return [str(RAW / partition.path) for m in modalities for _, partition in holding(m, samples)]
