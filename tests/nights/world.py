@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 CLASSES = ("east", "north", "south", "west")
-FIRST, SECOND = 1200, 600  # samples of the two batches; some 360 and 180 of them judge
+FIRST, SECOND = 1200, 900  # samples of the two batches; some 360 and 270 of them judge
 GROUP = 3  # samples of one recording session: the same hum, the same light
 # With these probabilities a modality shows anything, and what it shows is the label, else any other one. Nothing can be right
 # more often than 0.964; without the picture 0.836, without the sound or the text 0.940.
