@@ -159,7 +159,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Robustness:
-    """How raw inputs are damaged, to see what is left of the score; see tasks/robustness/."""
+    """How raw inputs are damaged, to see what is left of the score; see tasks/damage/."""
 
     samples: int = 100  # of the test set, the same every night; 0: none
     levels: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)  # of damage; at 0 a sample is as it landed

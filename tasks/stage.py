@@ -32,6 +32,7 @@ KNOBS = {
     "extract": "ingest.partition_rows or ingest.partition_mb",
     "profile": "ingest.partition_rows or ingest.partition_mb",
     "evaluate": "evaluate.bootstrap",
+    "damage": "robustness.samples",
     "robustness": "robustness.samples",
     "explain": "evaluate.examples",
 }

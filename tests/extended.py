@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tasks.damage import CLEAN, damaged, kind_module
 from tasks.extract.__main__ import extract
 from tasks.features import read_features
 from tasks.params import check
 from tasks.paths import CANDIDATES, FEATURES, PROFILES
 from tasks.pretrain.__main__ import pretrain
 from tasks.profile.__main__ import profile
-from tasks.robustness import CLEAN, damaged, kind_module
 from tasks.train.__main__ import train
 from tests.extract import raw
 from tests.gate.nights import Night

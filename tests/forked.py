@@ -12,6 +12,7 @@ STAGES = (
     "validate",
     "pretrain",
     "extract",
+    "damage",
     "train",
     "select",
     "evaluate",
@@ -28,7 +29,7 @@ SERVER = multiprocessing.get_context("forkserver")  # a process without threads:
 SERVER.set_forkserver_preload(
     [
         *(f"tasks.{stage}.__main__" for stage in STAGES),
-        *(f"tasks.{part}.{kind}" for part in ("profile", "extract") for kind in KINDS),
+        *(f"tasks.{part}.{kind}" for part in ("profile", "extract", "damage") for kind in KINDS),
         *LATE,
     ]
 )

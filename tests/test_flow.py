@@ -19,6 +19,7 @@ ORDER = (
     "validate",
     "extract",
     "pretrain",
+    "damage",
     "train",
     "finetune",
     "select",

@@ -1,6 +1,6 @@
 """Where in the input an answer comes from: each part's Shapley value, drawn on the input itself.
 
-A sample is opened and written by its kind's module of `tasks.robustness`; a file per kind here, found by its name, has
+A sample is opened and written by its kind's module of `tasks.damage`; a file per kind here, found by its name, has
 
     parts(thing)                int: how many parts the thing has, at most MOST
     hidden(thing, gone, facts)  the thing with some of its parts, bool [parts], told by nothing any more; the given one is left

@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.bundle import Bundle
+from tasks.damage import kind_module as opener
 from tasks.errors import ContractBroken
 from tasks.explain import kind_module
-from tasks.explain.examples import AMONG, Example, examples
+from tasks.explain.among import newest
+from tasks.explain.examples import Example, examples
 from tasks.explain.worth import FEWEST, STEPS, Array, Opened, Question, alike, asker, deletion, randomised, shapley
 from tasks.extract import options_of
 from tasks.files import new_folder, write_json
 from tasks.params import Params, keyed_seed, load
 from tasks.paths import BUNDLE, REPORTS
-from tasks.robustness import kind_module as opener
-from tasks.robustness.subset import chosen_samples
 from tasks.stage import count, enter
 from tasks.steady import steady
 from tasks.tables import truth, write_parquet
@@ -71,7 +71,7 @@ def told(bundle: Bundle, params: Params) -> tuple[list[dict[str, Any]], dict[str
 
     target = params.gate.target
     output = read_outputs()[target]
-    samples = chosen_samples(list(bundle.modalities), target, AMONG)
+    samples = newest(list(bundle.modalities), target, params.evaluate.examples)
     raw = {m: _raw(m, samples) for m in bundle.modalities}
     features = {m: bundle.encode(m, items) for m, items in raw.items()}
     domain = domains_of(samples) if bundle.domains.column and bundle.domains.column == read_domain() else None

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tasks.damage.audio import Sound
 from tasks.explain.tints import over
-from tasks.robustness.audio import Sound
 
 MOMENTS, BANDS = 8, 6
 WINDOW_S = 0.032

@@ -8,8 +8,6 @@ import numpy.typing as npt
 
 from tasks.targets import Output
 
-AMONG = 100  # test samples of which some are explained: those that `tasks.robustness` damages first
-
 Array = npt.NDArray[np.float64]
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.damage.image import Pixels
 from tasks.explain import cells
 from tasks.explain.tints import over
-from tasks.robustness.image import Pixels
 
 GRID = 6
 

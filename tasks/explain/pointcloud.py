@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.damage.pointcloud import Cloud
 from tasks.explain.tints import COLOURS
-from tasks.robustness.pointcloud import Cloud
 
 BLOCKS = 4  # along each axis
 DRAWN = 3000  # points

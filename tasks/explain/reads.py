@@ -3,9 +3,10 @@
 import argparse
 import json
 
-from tasks.explain.examples import AMONG
+from tasks.explain.among import newest, read_by
+from tasks.files import read_json
 from tasks.params import load
-from tasks.robustness.reads import read_by
+from tasks.paths import BUNDLE
 from tasks.stage import enter
 
 
@@ -16,7 +17,11 @@ def reads() -> None:
         NoData: the bundle, features or the manifest are absent.
     """
     params = load()
-    print(json.dumps(read_by(params.gate.target, AMONG) if params.evaluate.examples else []))
+    if not params.evaluate.examples:
+        print(json.dumps([]))
+        return
+    modalities = sorted(read_json(BUNDLE / "bundle.json")["modalities"])  # loading the bundle takes a second of imports
+    print(json.dumps(read_by(modalities, newest(modalities, params.gate.target, params.evaluate.examples))))
 
 
 if __name__ == "__main__":

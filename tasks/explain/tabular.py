@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.damage.tabular import Row
 from tasks.explain import runs
 from tasks.explain.tints import colour
-from tasks.robustness.tabular import Row
 
 SHOWN = 12  # cells, the strongest
 LONGEST = 24  # characters of one

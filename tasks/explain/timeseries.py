@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.damage.timeseries import Series
 from tasks.explain import MOST, runs
 from tasks.explain.tints import colour
-from tasks.robustness.timeseries import Series
 
 STRETCHES = 8
 DRAWN = 400  # steps of a channel

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.damage.video import Clip
 from tasks.explain import cells
 from tasks.explain.tints import over
-from tasks.robustness.video import Clip
 
 STRETCHES, GRID = 4, 4
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.damage.volume import Cube
 from tasks.explain import cells
 from tasks.explain.tints import over
-from tasks.robustness.volume import Cube
 
 BLOCKS = 4  # along each axis
 

@@ -20,10 +20,10 @@ from scipy.stats import rankdata
 from torch import nn
 
 from tasks.bundle import Bundle
+from tasks.damage import kind_module as opener
 from tasks.extract import BATCH, Loaded, options_of
 from tasks.features import Features
 from tasks.params import keyed_seed
-from tasks.robustness import kind_module as opener
 from tasks.train.inputs import chosen
 
 ORDERS = 6  # of chance, of each half
@@ -41,7 +41,7 @@ class Opened:
 
     Attributes:
         modality: its name.
-        thing: as `tasks.robustness` opens it.
+        thing: as `tasks.damage` opens it.
         parts: how many it has.
     """
 

@@ -1,4 +1,4 @@
-"""Damage raw inputs of some test samples by degrees, and score the selected model: `python -m tasks.robustness`."""
+"""Score the selected model on raw inputs of some test samples, damaged by degrees: `python -m tasks.robustness`."""
 
 import argparse
 from typing import Any
@@ -7,19 +7,20 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.bundle import Bundle
+from tasks.damage.probe import read_probe
 from tasks.evaluate.scores import Sureness
 from tasks.files import new_folder, write_json
 from tasks.params import Params, load
 from tasks.paths import BUNDLE, REPORTS
-from tasks.robustness.answers import Answers, answers, baseline, with_other_encoders
+from tasks.robustness.answers import Answers, answers, baseline
+from tasks.robustness.features import by_its_own, by_tonights
 from tasks.robustness.losses import Cases, losses
 from tasks.robustness.pictures import draw_curves
-from tasks.robustness.subset import chosen_samples
-from tasks.robustness.sweep import swept
+from tasks.robustness.reads import with_other_encoders
 from tasks.stage import count, enter
 from tasks.steady import steady
-from tasks.tables import truth
-from tasks.train.inputs import read_outputs
+from tasks.tables import labelled, truth
+from tasks.train.inputs import read_outputs, read_samples_of
 
 
 def robustness() -> None:
@@ -36,7 +37,7 @@ def robustness() -> None:
     found |= {"selected": bundle.candidate.card.name, "samples": 0, "groups": 0, "modalities": {}}
     encoded = 0
     if params.robustness.samples:
-        samples = chosen_samples(list(bundle.modalities), params.gate.target, params.robustness.samples)
+        samples = probed(params.gate.target)
         cases = cases_of(samples, params)
         found |= {"samples": len(cases.truth), "groups": len(set(cases.groups))}
         if found["groups"] > 1:  # else nothing says how sure a loss is
@@ -66,19 +67,25 @@ def cases_of(samples: pa.Table, params: Params) -> Cases:
 
 def told(bundle: Bundle, samples: pa.Table, params: Params) -> tuple[Answers, Answers | None, int]:
     """What the selected model and late fusion answer, and how many raw rows were encoded for it."""
-    target, levels = params.gate.target, params.robustness.levels
-    features = {}
-    for m in bundle.modalities:
-        features[m] = swept(bundle, m, samples, levels, params.seed)
-        print(f"{m}: {samples.num_rows} samples, damaged in {len(features[m]) - 1} ways", flush=True)
-    mine, late, theirs = answers(bundle, features, samples, target), baseline(bundle), dict(features)
-    rows = sum(len(of) for of in features.values()) * samples.num_rows
-    if late is None:
-        return mine, None, rows
-    for m in with_other_encoders(bundle.modalities):
-        theirs[m] = swept(late, m, samples, levels, params.seed)
-        rows += len(theirs[m]) * samples.num_rows
-    return mine, answers(late, theirs, samples, target), rows
+    target, levels, kinds = params.gate.target, params.robustness.levels, bundle.kinds
+    mine, rows = {}, 0
+    others = with_other_encoders(bundle.modalities)
+    theirs = {m: by_tonights(m, kinds[m], samples, levels) for m in bundle.modalities}
+    for m in others:
+        mine[m], encoded = by_its_own(m, samples, params)
+        rows += encoded
+    late = baseline(bundle)
+    answer = answers(bundle, {**theirs, **mine}, samples, target)
+    return answer, None if late is None else answers(late, theirs, samples, target), rows
+
+
+def probed(target: str) -> pa.Table:
+    """The probe's samples that are labelled in a target: rows of the manifest, sorted by sample_id."""
+    keys = read_probe().samples
+    samples = read_samples_of(["test"])
+    own = zip(samples["batch"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
+    judged = labelled(truth(samples[target]))
+    return samples.filter(pa.array([key in keys and bool(is_) for key, is_ in zip(own, judged, strict=True)], pa.bool_()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a model says when one of its modalities is damaged, or gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.bundle import Bundle
+from tasks.damage import CLEAN, Shown
+from tasks.damage.sweep import Swept
 from tasks.features import Features
-from tasks.files import folder_digest
-from tasks.paths import BUNDLE, CANDIDATES, ENCODERS
-from tasks.robustness import CLEAN, Shown
-from tasks.robustness.sweep import Swept
+from tasks.paths import CANDIDATES, ENCODERS
 from tasks.train.candidates import load_candidate
 from tasks.train.domains import Domains
 from tasks.train.inputs import domains_of, read_domain
@@ -66,11 +65,6 @@ def baseline(bundle: Bundle) -> Bundle | None:
     if bundle.candidate.card.name == LATE or tuple(sorted(candidate.card.modalities)) != bundle.modalities:
         return None
     return Bundle(ENCODERS.parent, bundle.kinds, candidate.card.outputs, candidate, Domains.load(folder, candidate.card))
-
-
-def with_other_encoders(modalities: Sequence[str]) -> list[str]:
-    """Those modalities whose encoder in the bundle is not tonight's: it was fitted end to end."""
-    return [m for m in modalities if folder_digest(BUNDLE / "encoders" / m) != folder_digest(ENCODERS / m)]
 
 
 def _gone(features: Features) -> Features:

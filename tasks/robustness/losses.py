@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.damage import Shown
 from tasks.evaluate.scores import Sureness
 from tasks.intervals import Interval, interval
 from tasks.measures import clipped, said, tally
-from tasks.robustness import Shown
 from tasks.robustness.answers import Answers
 from tasks.robustness.areas import effective, relative
 from tasks.tally import Tally

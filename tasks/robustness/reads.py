@@ -1,31 +1,32 @@
-"""Say which raw partitions `tasks.robustness` will read, as a JSON list: `python -m tasks.robustness.reads`."""
+"""Say which raw partitions `tasks.robustness` will read, as a JSON list: `python -m tasks.robustness.reads`.
+
+None where the bundle has tonight's encoders: `damage` has made what is needed. Those of the probe, of each other modality.
+"""
 
 import argparse
 import json
+from collections.abc import Sequence
 
-from tasks.files import read_json
+from tasks.damage.reads import read_by
+from tasks.files import folder_digest, read_json
 from tasks.params import load
-from tasks.paths import BUNDLE, RAW
-from tasks.robustness.subset import chosen_samples
+from tasks.paths import BUNDLE, ENCODERS
 from tasks.stage import enter
-from tasks.train.raws import holding
 
 
 def reads() -> None:
-    """Print the paths of those that hold a sample which will be damaged.
+    """Print the paths.
 
     Raises:
-        NoData: the bundle, features or the manifest are absent.
+        NoData: the bundle or the manifest is absent.
     """
-    params = load()
-    print(json.dumps(read_by(params.gate.target, params.robustness.samples) if params.robustness.samples else []))
-
-
-def read_by(target: str, count: int) -> list[str]:
-    """The raw partitions that hold one of the `chosen_samples`."""
     modalities = sorted(read_json(BUNDLE / "bundle.json")["modalities"])  # loading the bundle takes a second of imports
-    samples = chosen_samples(modalities, target, count)
-    return [str(RAW / partition.path) for m in modalities for _, partition in holding(m, samples)]
+    print(json.dumps(read_by(with_other_encoders(modalities)) if load().robustness.samples else []))
+
+
+def with_other_encoders(modalities: Sequence[str]) -> list[str]:
+    """Those modalities whose encoder in the bundle is not tonight's: it was fitted end to end."""
+    return [m for m in modalities if folder_digest(BUNDLE / "encoders" / m) != folder_digest(ENCODERS / m)]
 
 
 if __name__ == "__main__":

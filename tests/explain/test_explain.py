@@ -4,28 +4,35 @@ import contextlib
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.special import logit
 
 from tasks.bundle import Bundle
+from tasks.damage import kind_module as opener
 from tasks.erase.find import YES, Wanted, tells
 from tasks.errors import NoData
 from tasks.explain import kind_module
 from tasks.explain.__main__ import explain
+from tasks.explain.among import ENOUGH, newest, read_by
 from tasks.explain.audio import BANDS, MOMENTS, _bands
 from tasks.explain.reads import reads
 from tasks.explain.worth import randomised
 from tasks.extract import options_of
+from tasks.features import read_features, write_features
 from tasks.files import folder_digest, read_json
+from tasks.index import Partition, read_index, write_index
 from tasks.params import load
-from tasks.paths import BUNDLE, CANDIDATES, RAW, REPORTS
-from tasks.robustness import kind_module as opener
+from tasks.paths import BUNDLE, CANDIDATES, FEATURES, MANIFEST, RAW, REPORTS
 from tasks.select.assemble import assemble
+from tasks.tables import write_parquet
 from tasks.train.__main__ import train
+from tasks.train.inputs import chosen, read_samples_of
 from tests.robustness.night import encoded, land, write_params
 
 OUT = REPORTS / "explain"
@@ -163,3 +170,41 @@ def test_what_is_asked_for_is_what_is_read(capsys):
     Path(wanted[0]).unlink()
     with pytest.raises(NoData, match="is not here"):
         explain()
+
+
+def test_the_newest_batches_are_looked_at_until_enough_of_them_are_labelled():
+    judged = read_samples_of(["test"]).to_pandas().dropna(subset="label")
+    old, new = (batch.key for batch in read_index()[-2:])
+    few, more = ENOUGH * 1, int((judged["batch"] == new).sum()) + 1
+    assert few < more - 1
+    for count, batches in ((few / ENOUGH, {new}), (more / ENOUGH, {old, new})):
+        found = newest(["audio", "image"], "label", count).to_pandas()
+        assert set(found["sample_id"]) == set(judged.loc[judged["batch"].isin(batches), "sample_id"])
+        assert found["sample_id"].is_monotonic_increasing
+    unlabelled = pq.read_table(MANIFEST / "samples.parquet")
+    labels = [None if batch == new else label for batch, label in zip(*map(list, columns(unlabelled)), strict=True)]
+    place = unlabelled.column_names.index("label")
+    write_parquet(MANIFEST / "samples.parquet", unlabelled.set_column(place, "label", pa.array(labels, pa.int64())))
+    assert set(newest(["audio", "image"], "label", 1)["batch"].to_pylist()) == {old}
+
+
+def columns(table):
+    return table["batch"].to_pylist(), table["label"].to_pylist()
+
+
+def test_of_a_large_batch_few_partitions_are_read(monkeypatch):
+    monkeypatch.setattr("tasks.explain.among.MOST", 4)
+    [whole] = [batch for batch in read_index() if batch.name == "night-3"]
+    first = whole.partitions["audio"][0]
+    ids = pq.read_table(RAW / first.path)["sample_id"].to_pylist()
+    body = read_features(FEATURES / f"audio/{first.stem}.safetensors")
+    parts = []
+    for number, at in enumerate(range(0, len(ids), 10)):  # as if it had landed in many partitions
+        stem = f"{first.stem.rpartition('-')[0]}-{number:03d}"
+        rows = np.arange(at, min(at + 10, len(ids)))
+        write_features(FEATURES / f"audio/{stem}.safetensors", chosen(body, rows), "", [ids[row] for row in rows])
+        parts.append(Partition(f"audio/{stem}.parquet", len(rows), ""))
+    write_index([*read_index()[:-1], replace(whole, partitions={**whole.partitions, "audio": tuple(parts)})])
+    found = newest(["audio"], "label", 3)
+    assert found.num_rows == 4
+    assert len(read_by(["audio"], found)) <= 2 < len(parts)

@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from tasks import robustness
+from tasks.damage.audio import Sound
 from tasks.explain import MOST, cells, kind_module, runs
 from tasks.explain.audio import BANDS, MOMENTS
 from tasks.explain.pictures import drawn
@@ -15,8 +16,7 @@ from tasks.explain.worth import Opened
 from tasks.params import KINDS
 from tasks.profile import kind_module as profile
 from tasks.profile.text import Options as TextOptions
-from tasks.robustness.audio import Sound
-from tests.robustness.test_corruptions import distance, known
+from tests.damage.test_corruptions import distance, known
 
 
 def opened(kind):

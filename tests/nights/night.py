@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tasks.champion.__main__ import champion
+from tasks.damage.__main__ import damage
 from tasks.evaluate.__main__ import evaluate
 from tasks.extract.__main__ import extract
 from tasks.files import read_json, write_json
@@ -116,6 +117,8 @@ def _fitted() -> None:
 
 def _judged() -> None:
     evaluate()
+    for modality in MODALITIES:
+        damage(modality)
     robustness()
     champion()
     gate()

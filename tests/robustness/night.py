@@ -8,12 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.damage.__main__ import damage
+from tasks.damage.probe import PROBE
 from tasks.extract.__main__ import extract
 from tasks.files import write_json
-from tasks.index import Batch, write_index
+from tasks.index import Batch, read_index, write_index
+from tasks.params import load
 from tasks.paths import INDEX, MANIFEST, RAW, REFERENCE
 from tasks.pretrain.__main__ import pretrain
+from tasks.profile.__main__ import profile
 from tasks.tables import write_parquet
+from tasks.validate.probe import probe
 from tests.extract.raw import CLASSES, OPTIONS, _write, audio, image
 
 MODALITIES = ("audio", "image")
@@ -84,3 +89,12 @@ def encoded() -> None:
     for m in MODALITIES:
         pretrain(m)
         extract(m)
+
+
+def damaged() -> None:
+    """The probe as `validate` chooses it, and its features, damaged."""
+    for m in MODALITIES:
+        profile(m)
+    write_json(PROBE, probe(pq.read_table(MANIFEST / "samples.parquet"), read_index(), load()))
+    for m in MODALITIES:
+        damage(m)

@@ -10,22 +10,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.bundle import Bundle
-from tasks.errors import NoData
+from tasks.damage import CLEAN
+from tasks.damage.__main__ import damage
+from tasks.damage.probe import PROBE, read_probe
+from tasks.errors import ContractBroken, NoData
+from tasks.features import read_features, read_sample_ids, write_features
 from tasks.files import file_digest, folder_digest, read_json
-from tasks.index import read_index, write_index
 from tasks.params import load
-from tasks.paths import BUNDLE, CANDIDATES, ENCODERS, INDEX, MANIFEST, RAW, REPORTS
-from tasks.robustness import CLEAN
-from tasks.robustness.__main__ import robustness
-from tasks.robustness.answers import answers, with_other_encoders
-from tasks.robustness.reads import reads
-from tasks.robustness.subset import PARTITIONS, _ranks, chosen_samples
-from tasks.robustness.sweep import swept
+from tasks.paths import BUNDLE, CANDIDATES, DAMAGED, MANIFEST, RAW, REPORTS
+from tasks.robustness.__main__ import probed, robustness
+from tasks.robustness.answers import answers
+from tasks.robustness.features import by_its_own, by_tonights
+from tasks.robustness.reads import reads, with_other_encoders
 from tasks.select.assemble import assemble
 from tasks.tables import decided, write_parquet
 from tasks.train.__main__ import train
-from tasks.train.inputs import aligned
-from tests.robustness.night import MODALITIES, encoded, land, write_params
+from tasks.train.inputs import aligned, chosen
+from tests.robustness.night import MODALITIES, damaged, encoded, land, write_params
 
 OUT = REPORTS / "robustness"
 
@@ -37,6 +38,7 @@ def fitted(tmp_path_factory):
         land(320)
         write_params()
         encoded()
+        damaged()
         for name in ("mean", "plain"):
             train(name)
         select("mean")
@@ -95,9 +97,11 @@ def test_a_model_that_listens_loses_by_what_it_hears_and_by_nothing_that_it_sees
 
 def test_undamaged_inputs_are_answered_as_the_test_set_is():
     params = load()
-    samples = chosen_samples(list(MODALITIES), "label", 40)
+    samples = probed("label")
+    assert samples["sample_id"].to_pylist() == sorted(samples["sample_id"].to_pylist())
+    assert samples.num_rows == 40
     bundle = Bundle.load(BUNDLE)
-    features = {m: swept(bundle, m, samples, params.robustness.levels, 0) for m in MODALITIES}
+    features = {m: by_tonights(m, m, samples, params.robustness.levels) for m in MODALITIES}
     told = answers(bundle, features, samples, "label")
     raw = {m: raw_of(m, samples["sample_id"].to_pylist()) for m in MODALITIES}
     np.testing.assert_array_equal(told.clean, bundle.predict_raw(raw)["label"])
@@ -138,12 +142,25 @@ def test_late_fusion_has_no_baseline_nor_has_a_single_modality(name, modalities)
     assert told["scores"][2] < told["scores"][0]
 
 
-def test_late_fusion_hears_by_its_own_encoders():
-    before = read_json(OUT / "robustness.json")
-    encoder = read_json(ENCODERS / "audio/encoder.json")
-    (ENCODERS / "audio/encoder.json").write_text(json.dumps(encoder))  # the same, in other bytes
+def fitted_end_to_end():
+    """Give the bundle an audio encoder of its own: the same, in other bytes."""
+    path = BUNDLE / "encoders/audio/encoder.json"
+    path.write_text(json.dumps(read_json(path)))
     assert with_other_encoders(MODALITIES) == ["audio"]
+
+
+def test_an_encoder_of_the_bundles_own_is_asked_itself_and_late_fusion_by_tonights(capsys):
+    before = read_json(OUT / "robustness.json")
+    fitted_end_to_end()
     assert judged() == before
+    ways = 1 + sum(len(told["scores"]) - 1 for told in before["modalities"]["audio"]["corruptions"].values())
+    assert f"encoded={40 * ways}" in capsys.readouterr().out
+    params, samples = load(), probed("label")
+    theirs = by_tonights("audio", "audio", samples, params.robustness.levels)
+    own, _ = by_its_own("audio", samples, params)
+    assert set(own) == set(theirs)
+    for way, body in own.items():
+        np.testing.assert_array_equal(body.tokens[body.mask], theirs[way].tokens[body.mask])
 
 
 def test_where_no_sample_can_be_damaged_the_report_says_so(capsys):
@@ -168,9 +185,17 @@ def told(capsys):
     return json.loads(capsys.readouterr().out)
 
 
+def test_with_tonights_encoders_no_raw_partition_is_asked_for_nor_read(capsys):
+    before = read_json(OUT / "robustness.json")
+    assert told(capsys) == []
+    shutil.rmtree(RAW)
+    assert judged() == before
+
+
 def test_what_is_asked_for_is_what_is_read(capsys):
-    write_params(robustness={"samples": 10})
+    fitted_end_to_end()
     wanted = told(capsys)
+    assert {Path(path).parent.name for path in wanted} == {"audio"}
     for path in RAW.rglob("*.parquet"):
         if str(path) not in wanted:
             path.unlink()
@@ -182,42 +207,23 @@ def test_what_is_asked_for_is_what_is_read(capsys):
     assert told(capsys) == []
 
 
-def test_the_chosen_are_labelled_test_samples_and_stay_when_a_night_is_added():
-    batches = read_index()
-    write_index(batches[:-1], INDEX)
-    table = pq.read_table(MANIFEST / "samples.parquet")
-    newest = np.array([batch == batches[-1].key for batch in table["batch"].to_pylist()])
-    write_parquet(MANIFEST / "samples.parquet", table.filter(~newest))
-    before = set(chosen_samples(list(MODALITIES), "label", 20)["sample_id"].to_pylist())
-    write_index(batches, INDEX)
-    write_parquet(MANIFEST / "samples.parquet", table)
-    after = chosen_samples(list(MODALITIES), "label", 20)
-    assert after["sample_id"].to_pylist() == sorted(after["sample_id"].to_pylist())
-    assert set(after["split"].to_pylist()) == {"test"}
-    assert after["label"].null_count == 0
-    added = {i for i, b in zip(after["sample_id"].to_pylist(), after["batch"].to_pylist(), strict=True) if b == batches[-1].key}
-    assert set(after["sample_id"].to_pylist()) - added <= before
-    assert len(before) == after.num_rows == 20
-
-
-def test_few_partitions_are_read_however_many_there_are():
-    held = {("b", f"s{i}"): f"p{i % 100}" for i in range(10_000)}
-    ranks = _ranks(held, -(-100 // PARTITIONS))
-    chosen = sorted(held, key=ranks.__getitem__)[:100]
-    assert len({held[key] for key in chosen}) == PARTITIONS
-    assert max(list(map(held.get, chosen)).count(f"p{i}") for i in range(100)) == 13
-    few = {key: stem for key, stem in held.items() if stem in {"p1", "p2"}}
-    chosen = sorted(few, key=_ranks(few, 13).__getitem__)[:100]
-    assert sorted(list(map(few.get, chosen)).count(stem) for stem in ("p1", "p2")) == [48, 52]
+def test_a_sample_of_which_nothing_was_damaged_is_told():
+    for path in (DAMAGED / "audio").iterdir():
+        name = read_sample_ids(path)[0]
+        features = read_features(path)
+        write_features(path, chosen(features, np.arange(1, len(features.mask))), "", read_sample_ids(path)[1:])
+    with pytest.raises(ContractBroken, match=f"audio has nothing of 1 samples, e.g. '{name}': `dvc repro -f damage@audio`"):
+        robustness()
 
 
 def test_an_unread_sample_is_missing_and_breaks_nothing():
     found = read_json(OUT / "robustness.json")
-    path = next((RAW / "audio").glob("*.parquet"))
+    path = RAW / read_probe().partitions["audio"][0][1].path
     table = pq.read_table(path)
     before = file_digest(path, "md5")
     write_parquet(path, table.set_column(2, "data", [[b"junk"] * table.num_rows]))
-    INDEX.write_text(INDEX.read_text().replace(before, file_digest(path, "md5")))
+    PROBE.write_text(PROBE.read_text().replace(before, file_digest(path, "md5")))
+    damage("audio")
     after = judged()
     assert after["whole"] < found["whole"]
     assert np.isfinite(
@@ -226,7 +232,8 @@ def test_an_unread_sample_is_missing_and_breaks_nothing():
 
 
 def test_undamaged_features_are_those_that_extract_made():
-    samples = chosen_samples(list(MODALITIES), "label", 20)
-    found = swept(Bundle.load(BUNDLE), "audio", samples, (1.0,), 0)
+    samples = probed("label")
+    found = by_tonights("audio", "audio", samples, (1.0,))
     kept = aligned("audio", samples)
+    np.testing.assert_array_equal(found[CLEAN].mask, kept.mask)
     np.testing.assert_array_equal(found[CLEAN].tokens[kept.mask], kept.tokens[kept.mask])

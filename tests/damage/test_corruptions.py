@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tasks import extract, profile
+from tasks.damage import CLEAN, corrupted, damaged, kind_module
 from tasks.params import KINDS
 from tasks.profile import pointcloud, tabular
-from tasks.robustness import CLEAN, corrupted, damaged, kind_module
 from tests.extract.raw import OPTIONS, items
 from tests.profile import hostile
 
