@@ -61,6 +61,24 @@ def test_a_modality_that_the_candidate_does_not_even_use_counts_nothing():
     assert re.search(r"without image the champion v1\.1\.0 loses 0\.2\d+, the candidate 0\.000 ", row["reason"])
 
 
+@pytest.mark.parametrize(
+    ("mine", "verdict"),
+    [
+        ({"audio": 0.3, "image": 0.0}, "fail"),  # it ignores all that the champion has
+        ({"audio": 0.1, "image": 0.08}, "pass"),  # far less than half of that, and yet it counts
+        ({"image": 0.4}, "pass"),  # it has nothing else either
+    ],
+)
+def test_what_was_all_that_the_champion_has_must_count_in_the_candidate(mine, verdict):
+    found, rows = night(0, mine, {"image": 0.4}).judge()
+    row = rows["dominance"]
+    assert (row["verdict"], row["blocking"]) == (verdict, verdict == "fail")
+    if verdict == "fail":
+        assert found["verdict"] == "reject"
+        assert row["high"] < row["needed"] == 0.0
+        assert "image counts less than gate.margin, and was all that the champion has, with p = 0.000" in row["reason"]
+
+
 def test_a_modality_that_counts_less_in_a_candidate_that_is_surely_better_is_only_told():
     planted = night(0, {"audio": 0.0, "image": 0.2}, {"audio": 0.15, "image": 0.2})
     planted.mine = planted.rest["candidate"]["audio"] = one_hot(planted.truth)

@@ -14,8 +14,8 @@ RULE = "the lower bound of the gain over the best single modality, complete case
 WORSE = "the upper bound of the gain over the best single modality, complete cases, is not below -gate.margin"
 KEPT = 0.5  # of what a modality counted: with less it has gone silent
 SILENT = (
-    "no modality without which the champion loses more than gate.margin surely counts less than half of that in the candidate"
-    " (Holm)"
+    "no modality without which the champion loses more than gate.margin surely counts less than half of that in the candidate,"
+    " or less than gate.margin where the champion has no other (Holm)"
 )
 ADVICE = "look at its encoder and its features, and at train.slowing, which keeps the stronger ones from starving it"
 
@@ -27,7 +27,7 @@ class Fallen:
     Attributes:
         mine: of the candidate.
         theirs: of the champion.
-        found: the candidate's less half of the champion's, with its one-sided bounds.
+        found: the candidate's less what it should count, with its one-sided bounds.
         p: one-sided, of "not below 0".
     """
 
@@ -53,8 +53,8 @@ def judge(evidence: Evidence) -> Row:
         version = evidence.versions["champion"]
         reason = (
             f"without {m} the champion {version} loses {of.theirs:.3f}, the candidate {of.mine:.3f} on {evidence.size}:"
-            f" {m} counts less than half of what it did with p = {sure[m]:.3f} after Holm's correction over {len(fallen)}"
-            f" modalities{others}; {ADVICE}"
+            f" {m} counts less than {_least(evidence)} with p = {sure[m]:.3f} after Holm's correction over"
+            f" {len(fallen)} {'modalities' if len(fallen) > 1 else 'modality'}{others}; {ADVICE}"
         )
         better = compared("champion", evidence).found.low > 0  # the champion may have leaned on it for want of another
         reason = f"{reason}; it only warns, since the candidate is surely better than {version}" if better else reason
@@ -70,14 +70,24 @@ def _fallen(evidence: Evidence) -> dict[str, Fallen]:
         return {}
     mine, theirs = (evidence.without.get(who, {}) for who in ("candidate", "champion"))
     both = sorted(mine.keys() & theirs.keys())
-    if len(both) < 2:
+    if len(both) < min(2, len(theirs)):
         return {}
     whole = evidence.tally(evidence.candidate), evidence.tally(aligned("champion", evidence))
     each = one_more(whole[1], len(evidence.ids))
     found = {}
     for m in both:
         lost = whole[0].minus(evidence.tally(mine[m])), whole[1].minus(evidence.tally(theirs[m]))
-        difference = weighted([(1.0, lost[0]), (-KEPT, lost[1])])
-        p = worse(difference, each, 0.0)
-        found[m] = Fallen(lost[0].value, lost[1].value, surely(difference, each, evidence.gate.confidence), p)
+        # Without its only modality the champion loses all that it knows: half of that is no measure for a model of several.
+        only = len(theirs) == 1
+        most = evidence.gate.margin if only else 0.0
+        difference = lost[0] if only else weighted([(1.0, lost[0]), (-KEPT, lost[1])])
+        bounds = surely(difference, each, evidence.gate.confidence)
+        less = Interval(bounds.value - most, bounds.low - most, bounds.high - most)
+        found[m] = Fallen(lost[0].value, lost[1].value, less, worse(difference, each, -most))
     return found
+
+
+def _least(evidence: Evidence) -> str:
+    """What a modality of the champion's should count."""
+    only = len(evidence.without["champion"]) == 1
+    return "gate.margin, and was all that the champion has," if only else "half of what it did"
