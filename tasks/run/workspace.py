@@ -1,6 +1,7 @@
 """A clean clone of central at one commit, with DVC told where its remote and cache are; thrown away afterwards."""
 
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -76,11 +77,16 @@ def sweep(parent: Path) -> None:
 
 
 def configure_dvc(folder: Path, s: Settings, cache: Path) -> None:
-    """Write .dvc/config.local, which git ignores."""
+    """Write .dvc/config.local, which git ignores.
+
+    Without `autostage`: DVC stages with a library of its own, and git then takes a file for unchanged that was written again
+    in the second of its checkout. Who commits stages all, by git; DVC's hint that one should is told to nobody.
+    """
+    logging.getLogger("dvc.repo.scm_context").setLevel(logging.WARNING)
     cache.mkdir(parents=True, exist_ok=True)
     endpoint = f'    endpointurl = "{s.s3_endpoint}"\n' if s.s3_endpoint and s.remote.startswith("s3://") else ""
     (folder / ".dvc" / "config.local").write_text(
-        f"[core]\n    analytics = false\n    check_update = false\n    autostage = true\n"
+        f"[core]\n    analytics = false\n    check_update = false\n"
         f'    site_cache_dir = "{folder / ".dvc" / "tmp" / "site"}"\n'
         f'[cache]\n    dir = "{cache}"\n'
         f'[\'remote "nightloom"\']\n    url = "{s.remote}"\n    verify = true\n{endpoint}'

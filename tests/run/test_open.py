@@ -1,14 +1,17 @@
+import contextlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.repo import Repo
 
 from tasks.errors import TasksError
 from tasks.run.git import git
 from tasks.run.graph import stages
-from tasks.run.open import Form, open_run
+from tasks.run.open import Form, _tree, open_run
 from tasks.run.workspace import workspace
 from tests.run.conftest import Project
 
@@ -54,6 +57,26 @@ def test_what_workspaces_leave_out_is_in_the_commits_of_runs(project: Project) -
     opened = opening(project, "r1")
     paths = git("ls-tree", "-r", "--name-only", opened["commit"], cwd=Path(project.settings.central)).splitlines()
     assert {"tests/test_it.py", "docs/page.md", "tests.py"} <= set(paths)
+
+
+def test_what_is_written_in_the_second_of_its_checkout_is_committed_whatever_dvc_did_since(project: Project) -> None:
+    """A pin of another bundle is as long as the one before; git looks closer while nobody but it wrote the index."""
+    project.commit(pin="a" * 32)
+    with workspace(project.settings, "HEAD", "look") as folder, contextlib.chdir(folder):
+        pin = folder / "pin"
+        pin.unlink()
+        time.sleep(1 - time.time() % 1)
+        git("checkout", "--quiet", "HEAD", "--", "pin", cwd=folder)
+        checked_out = pin.stat().st_mtime
+        pin.write_text("b" * 32)
+        assert int(pin.stat().st_mtime) == int(checked_out)
+        time.sleep(1 - time.time() % 1)
+        (folder / "data/new").mkdir(parents=True)
+        with Repo() as repo:
+            repo.add(["data/new"])
+        tree = _tree(folder)
+        assert git("show", f"{tree}:pin", cwd=folder) == "b" * 32
+        assert git("show", f"{tree}:data/new.dvc", cwd=folder)
 
 
 def test_the_second_night_adds_to_the_first_and_keeps_the_reference(project: Project) -> None:
