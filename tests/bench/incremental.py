@@ -41,8 +41,8 @@ PARAMS: dict[str, Any] = {
     "fusions": ["concat"],
     "pretrain": {"epochs": 1},
     "train": {"epochs": 3, "finetune": []},
-    "evaluate": {"bootstrap": 200, "examples": 2},
-    "robustness": {"samples": 20},
+    "evaluate": {"bootstrap": 200},
+    "robustness": {},
 }
 ENCODER = "tasks/extract/image.py"
 
