@@ -6,7 +6,8 @@ data/1_raw/samples/*.parquet    one row per landed row
 data/1_raw/events/*.parquet     one row per landed event: what became known of samples afterwards
 data/1_raw/<m>/*.parquet        one row per sample that has modality m
 data/2_profiles/<m>/            a <partition>.parquet per raw partition, a row per raw row; its metadata: raw (md5)
-data/3_manifest/                samples.parquet (accepted), quarantine.parquet, manifest.json, validation.json, probe.json
+data/3_manifest/                samples.parquet (accepted), quarantine.parquet, manifest.json, validation.json
+data/3_probe.json               the test samples whose raw inputs are damaged; see tasks/probe/__init__.py
 data/4_features/<m>/            a <partition>.safetensors per raw partition; its metadata: raw (md5), sample_id
 data/4_damaged/<m>/             the same of the probe's samples, a <corruption>-<level>.safetensors per way to damage them
 data/5_models/encoders/<m>/     weights.safetensors, encoder.json
@@ -24,6 +25,7 @@ REFERENCE = Path("data/reference.json")
 RAW = Path("data/1_raw")
 PROFILES = Path("data/2_profiles")
 MANIFEST = Path("data/3_manifest")
+PROBE = Path("data/3_probe.json")
 FEATURES = Path("data/4_features")
 DAMAGED = Path("data/4_damaged")
 ENCODERS = Path("data/5_models/encoders")

@@ -10,6 +10,7 @@ from pathlib import Path
 STAGES = (
     "profile",
     "validate",
+    "probe",
     "pretrain",
     "extract",
     "damage",

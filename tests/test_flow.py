@@ -17,6 +17,7 @@ from dvc.repo import Repo
 ORDER = (
     "profile",
     "validate",
+    "probe",
     "extract",
     "pretrain",
     "damage",

@@ -55,6 +55,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
     base.mkdir()
     prepare(base, recipe, str(folder / "landing"))
     scores = night(base, to, {"pretrain.epochs": 20, "train.epochs": 30, "train.balance": "weights"})
+    stage(to, "probe")
     for modality in raw["modalities"]:
         stage(to, "damage", modality)
     stage(to, "robustness")

@@ -1,7 +1,7 @@
 """Raw inputs of a fixed part of the test set, damaged by degrees: `python -m tasks.damage image` writes data/4_damaged/image/.
 
-A safetensors file of features (tasks/features.py) for every way to damage, as `path_of` names it. Which samples is `validate`'s
-choice (tasks/validate/probe.py); it and the encoders hardly ever change, and then neither does anything here.
+A safetensors file of features (tasks/features.py) for every way to damage, as `path_of` names it. Which samples tasks/probe
+tells; these and the encoders hardly ever change, and then neither does anything here.
 
 A file per kind, found by its name. Each has
 
@@ -66,7 +66,7 @@ def damaged(
     yield CLEAN, list(items.values())
     things = {sample: _read(kind, data, options, facts) for sample, data in items.items()}
     for name in kind.CORRUPTIONS:
-        seeds = {sample: keyed_seed(seed, "robustness", modality, sample, name) for sample in items}
+        seeds = {sample: keyed_seed(seed, "damage", modality, sample, name) for sample in items}
         for level in levels:
             yield (
                 (name, level),

@@ -18,7 +18,7 @@ def damage(modality: str) -> None:
     """Write data/4_damaged/<modality>/.
 
     Raises:
-        NoData: the manifest, the encoder or a raw partition is absent.
+        NoData: the probe, the encoder or a raw partition is absent.
         ContractBroken: a partition is not the one that was ingested, or the encoder cannot be loaded.
     """
     params = parameters.load(modality=modality)

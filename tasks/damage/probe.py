@@ -1,4 +1,4 @@
-"""The probe: the test samples that are damaged, and where they lie, as `validate` chose them (tasks/validate/probe.py)."""
+"""The probe: the test samples that are damaged, and where they lie (tasks/probe chooses them)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from tasks.errors import ContractBroken
 from tasks.files import read_json
 from tasks.index import Partition
-from tasks.paths import MANIFEST
+from tasks.paths import PROBE
 from tasks.raw import read_partition
-
-PROBE = MANIFEST / "probe.json"
 
 Key = tuple[str, str]  # a batch's key, a sample's id
 
@@ -32,7 +30,7 @@ def read_probe() -> Probe:
 
     Raises:
         NoData: it is absent.
-        ContractBroken: it is not what `validate` writes.
+        ContractBroken: it is not what `tasks.probe` writes.
     """
     raw = read_json(PROBE)
     try:
@@ -42,7 +40,7 @@ def read_probe() -> Probe:
             for m, found in raw["partitions"].items()
         }
     except (TypeError, KeyError, AttributeError) as error:
-        raise ContractBroken(f"{PROBE} is no list of samples and partitions ({error}): `dvc repro -f validate`") from error
+        raise ContractBroken(f"{PROBE} is no list of samples and partitions ({error}): `dvc repro -f probe`") from error
     return Probe(samples, partitions)
 
 

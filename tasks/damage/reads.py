@@ -13,7 +13,7 @@ def reads(modality: str) -> None:
     """Print the paths of those that hold a sample of the probe.
 
     Raises:
-        NoData: the manifest is absent.
+        NoData: the probe is absent.
     """
     print(json.dumps(read_by([modality])))
 

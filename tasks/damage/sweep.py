@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from tasks.damage import CLEAN, Shown, damaged, kind_module
 from tasks.damage.probe import Probe, raw_samples
 from tasks.extract import Loaded, options_of
@@ -19,9 +17,6 @@ def swept(
 ) -> tuple[list[str], Swept]:
     """The ids of the probe's samples that have the modality, and their features, as they landed (`CLEAN`) and damaged.
 
-    A corruption that changes nothing in any of them (a category that a table does not have, the only word of a text) is left
-    out.
-
     Args:
         encoder: that is asked.
         modality: its name.
@@ -36,24 +31,14 @@ def swept(
     """
     kind, options = kind_module(encoder.card.kind), options_of(encoder.card)
     ids: list[str] = []
-    parts: dict[Shown, list[Features]] = {CLEAN: [encoder.encode([])]}
+    ways: list[Shown] = [CLEAN, *((name, level) for name in kind.CORRUPTIONS for level in levels)]
+    parts: dict[Shown, list[Features]] = {way: [encoder.encode([])] for way in ways}
     for items in raw_samples(probe, modality):
         names = list(items)
         for at in range(0, len(names), PIECE):
             piece = {name: items[name] for name in names[at : at + PIECE]}
             for shown, data in damaged(kind, piece, levels, options, encoder.card.facts, seed, modality):
-                parts.setdefault(shown, []).append(encoder.encode(data, device))
+                parts[shown].append(encoder.encode(data, device))
         ids += names
         print(f"{modality}: {len(ids)} samples, damaged in {len(parts) - 1} ways", flush=True)
-    return ids, _felt({shown: joined(part) for shown, part in parts.items()})
-
-
-def _felt(found: Swept) -> Swept:
-    """Without corruptions at no level of which any feature is another."""
-    clean = found[CLEAN]
-    felt = {
-        name
-        for (name, _), body in found.items()
-        if not (np.array_equal(body.mask, clean.mask) and np.array_equal(body.tokens, clean.tokens))
-    }
-    return {shown: body for shown, body in found.items() if shown == CLEAN or shown[0] in felt}
+    return ids, {shown: joined(part) for shown, part in parts.items()}

@@ -20,7 +20,7 @@ Key = tuple[str, str]  # a batch's key, a sample's id
 
 
 def newest(modalities: list[str], target: str, count: int) -> pa.Table:
-    """At most `MOST` test samples that are labelled in the target, sorted by sample_id.
+    """At most `MOST` test samples that are labelled in the target and have any of the modalities, sorted by sample_id.
 
     Those of the newest batch, and where it has not `ENOUGH` of those before it: what a night brings from the raw data follows
     what landed. Of a large batch those that lie together, for a raw partition is brought whole.
@@ -31,7 +31,8 @@ def newest(modalities: list[str], target: str, count: int) -> pa.Table:
         count: how many are explained.
     """
     samples = read_samples_of(["test"])
-    samples = samples.filter(pa.array(labelled(truth(samples[target]))))
+    there = np.logical_or.reduce([samples[f"has_{m}"].to_numpy().astype(np.bool_) for m in modalities])
+    samples = samples.filter(pa.array(there & labelled(truth(samples[target]))))
     keys = list(zip(samples["batch"].to_pylist(), samples["sample_id"].to_pylist(), strict=True))
     batches = _newest(keys, ENOUGH * count)
     places = {batch.key: place for place, batch in enumerate(batches)}
@@ -57,7 +58,7 @@ def _newest(keys: list[Key], enough: int) -> list[Batch]:
 
 
 def _stems(keys: list[Key], modalities: list[str], batches: list[Batch]) -> dict[Key, str]:
-    """The partition that each sample belongs to, by its name; "" for what has none of the modalities."""
+    """The partition that each sample belongs to, by its name."""
     found: dict[Key, str] = {}
     wanted = set(keys)
     for modality in modalities:
@@ -65,7 +66,7 @@ def _stems(keys: list[Key], modalities: list[str], batches: list[Batch]) -> dict
             for sample in _ids(modality, partition):
                 if (key := (batch.key, sample)) in wanted:
                     found.setdefault(key, partition.stem)
-    return {key: found.get(key, "") for key in keys}
+    return found
 
 
 def _ids(modality: str, partition: Partition) -> list[str]:

@@ -68,13 +68,12 @@ def cases_of(samples: pa.Table, params: Params) -> Cases:
 def told(bundle: Bundle, samples: pa.Table, params: Params) -> tuple[Answers, Answers | None, int]:
     """What the selected model and late fusion answer, and how many raw rows were encoded for it."""
     target, levels, kinds = params.gate.target, params.robustness.levels, bundle.kinds
-    mine, rows = {}, 0
+    mine, rows, late = {}, 0, baseline(bundle)
     others = with_other_encoders(bundle.modalities)
-    theirs = {m: by_tonights(m, kinds[m], samples, levels) for m in bundle.modalities}
+    theirs = {m: by_tonights(m, kinds[m], samples, levels) for m in bundle.modalities if late or m not in others}
     for m in others:
         mine[m], encoded = by_its_own(m, samples, params)
         rows += encoded
-    late = baseline(bundle)
     answer = answers(bundle, {**theirs, **mine}, samples, target)
     return answer, None if late is None else answers(late, theirs, samples, target), rows
 

@@ -18,7 +18,7 @@ def reads() -> None:
     """Print the paths.
 
     Raises:
-        NoData: the bundle or the manifest is absent.
+        NoData: the bundle or the probe is absent.
     """
     modalities = sorted(read_json(BUNDLE / "bundle.json")["modalities"])  # loading the bundle takes a second of imports
     print(json.dumps(read_by(with_other_encoders(modalities)) if load().robustness.samples else []))

@@ -6,7 +6,6 @@
                         `near of <modality>`, a hash of 64 bits
     quarantine.parquet  rows and events that are left out, each with its reason: landed = accepted + quarantined + withdrawn
     manifest.json       targets with their classes, and counts
-    probe.json          the test samples whose raw inputs are damaged, and the raw partitions that hold them (see probe.py)
     drift.json          how far each measured column of each batch lies from the reference: `columns`, see drift.py
     validation.json     every expectation: what was observed, what was expected; `success` = no critical one failed
     gx/<table>.json     Great Expectations' own results, from which docs.py renders Data Docs

@@ -18,7 +18,6 @@ from tasks.validate.drift import drift
 from tasks.validate.great import Judge
 from tasks.validate.leaks import content, dense
 from tasks.validate.night import Night, read_night
-from tasks.validate.probe import probe
 from tasks.validate.suites import tables
 from tasks.validate.verdicts import Sorted, sort_rows
 
@@ -38,10 +37,8 @@ def validate() -> None:
     rows = sort_rows(night)
     distances = drift(night)
     lost = pd.concat([rows.quarantined, rows.events], ignore_index=True)
-    samples = _table(rows.manifest, _schema(params))
     with new_folder(MANIFEST) as folder:
-        write_parquet(folder / "samples.parquet", samples)
-        write_json(folder / "probe.json", probe(samples, night.batches, params))
+        write_parquet(folder / "samples.parquet", _table(rows.manifest, _schema(params)))
         write_parquet(folder / "contents.parquet", _contents(night, rows))
         write_parquet(folder / "quarantine.parquet", _table(lost, QUARANTINE))
         write_json(folder / "manifest.json", _manifest(night, rows, lost))

@@ -10,7 +10,7 @@ import torch
 from tasks import extract, profile
 from tasks.damage import CLEAN, kind_module, path_of
 from tasks.damage.__main__ import damage
-from tasks.damage.probe import PROBE, read_probe
+from tasks.damage.probe import read_probe
 from tasks.damage.reads import read_by
 from tasks.damage.sweep import swept
 from tasks.errors import ContractBroken, NoData
@@ -18,7 +18,7 @@ from tasks.extract import load_encoder
 from tasks.features import read_features, read_sample_ids
 from tasks.files import folder_digest, write_json
 from tasks.params import KINDS, load
-from tasks.paths import DAMAGED, ENCODERS
+from tasks.paths import DAMAGED, ENCODERS, PROBE
 from tests.extract.raw import OPTIONS, rows, write_params, write_raw
 
 LEVELS = (0.5, 1.0)
@@ -66,13 +66,6 @@ def test_damaged_samples_reach_the_encoder_whole(kind):
             assert changed.mean() > 0.25, how
 
 
-def test_what_changes_nothing_is_left_out():
-    landed = [{**row, "data": b"word"} for row in rows("text", 4)]
-    [batch] = write_raw(landed)
-    _, found = swept(encoder("text", [b"word"]), "thing", write_probe(batch, landed, batch.partitions["thing"]), LEVELS, 0)
-    assert {name for name, _ in found} == {"clean", "typos", "truncation"}  # the only word always stays
-
-
 def test_a_file_for_every_way_of_the_probe_alone_and_the_same_bytes_twice():
     landed = rows("text", 12)
     [batch] = write_raw(landed, per_partition=5)
@@ -105,8 +98,8 @@ def test_of_no_sample_there_is_nothing_and_that_is_written():
     encoder("text", [row["data"] for row in landed])
     write_probe(batch, [], [])
     damage("thing")
-    assert [path.name for path in (DAMAGED / "thing").iterdir()] == [path_of("thing", CLEAN).name]
-    assert read_sample_ids(path_of("thing", CLEAN)) == []
+    assert path_of("thing", CLEAN).is_file()
+    assert all(read_sample_ids(path) == [] for path in (DAMAGED / "thing").iterdir())
 
 
 def test_a_probe_that_is_gone_or_none_is_told():

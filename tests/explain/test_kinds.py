@@ -7,7 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from tasks import robustness
+from tasks import damage
 from tasks.damage.audio import Sound
 from tasks.explain import MOST, cells, kind_module, runs
 from tasks.explain.audio import BANDS, MOMENTS
@@ -22,7 +22,7 @@ from tests.damage.test_corruptions import distance, known
 def opened(kind):
     """The first sample, its kind's module, and how it is written and decoded again."""
     raw, options, facts = known(kind)
-    opener, how = robustness.kind_module(kind), kind_module(kind)
+    opener, how = damage.kind_module(kind), kind_module(kind)
     thing = opener.read(raw["s0"], options, facts)
     return thing, how, facts, lambda one: profile(kind).decode(opener.write(one), options)
 

@@ -9,7 +9,7 @@ from tasks.gate.evidence import Evidence
 from tasks.gate.rows.dominance import judge
 from tasks.params import Gate
 from tasks.targets import Output
-from tests.gate.nights import LATER, Night, one_hot
+from tests.gate.nights import LATER, Night, one_hot, shares
 
 
 def night(seed, mine, theirs, n=1600, share=0.9):
@@ -70,13 +70,21 @@ def test_a_modality_that_the_candidate_does_not_even_use_counts_nothing():
     ],
 )
 def test_what_was_all_that_the_champion_has_must_count_in_the_candidate(mine, verdict):
-    found, rows = night(0, mine, {"image": 0.4}).judge()
+    planted = night(0, mine, {"image": 0.4})
+    planted.shares = shares(audio=0.3, image=-0.04)  # its upper bound is 0.01
+    found, rows = planted.judge()
     row = rows["dominance"]
     assert (row["verdict"], row["blocking"]) == (verdict, verdict == "fail")
     if verdict == "fail":
         assert found["verdict"] == "reject"
         assert row["high"] < row["needed"] == 0.0
         assert "image counts less than gate.margin, and was all that the champion has, with p = 0.000" in row["reason"]
+
+
+def test_what_another_modality_tells_as_well_is_not_missed_and_yet_used():
+    planted = night(0, {"audio": 0.0, "image": 0.0}, {"image": 0.4})
+    planted.shares = shares(audio=0.2, image=0.2)
+    assert planted.judge()[1]["dominance"]["verdict"] == "pass"
 
 
 def test_a_modality_that_counts_less_in_a_candidate_that_is_surely_better_is_only_told():

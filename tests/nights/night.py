@@ -25,6 +25,7 @@ from tasks.ingest.landing import list_batches
 from tasks.params import load
 from tasks.paths import ANCHOR, BUNDLE, CHAMPION, ENCODERS, FEATURES, INDEX, MANIFEST, MEMO, PROFILES, RAW, REFERENCE, REPORTS
 from tasks.pretrain.__main__ import pretrain
+from tasks.probe.__main__ import probe
 from tasks.profile.__main__ import profile
 from tasks.robustness.__main__ import robustness
 from tasks.select.__main__ import select
@@ -117,6 +118,7 @@ def _fitted() -> None:
 
 def _judged() -> None:
     evaluate()
+    probe()
     for modality in MODALITIES:
         damage(modality)
     robustness()

@@ -9,16 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.damage.__main__ import damage
-from tasks.damage.probe import PROBE
 from tasks.extract.__main__ import extract
 from tasks.files import write_json
-from tasks.index import Batch, read_index, write_index
-from tasks.params import load
+from tasks.index import Batch, write_index
 from tasks.paths import INDEX, MANIFEST, RAW, REFERENCE
 from tasks.pretrain.__main__ import pretrain
+from tasks.probe.__main__ import probe
 from tasks.profile.__main__ import profile
 from tasks.tables import write_parquet
-from tasks.validate.probe import probe
 from tests.extract.raw import CLASSES, OPTIONS, _write, audio, image
 
 MODALITIES = ("audio", "image")
@@ -92,9 +90,9 @@ def encoded() -> None:
 
 
 def damaged() -> None:
-    """The probe as `validate` chooses it, and its features, damaged."""
+    """The probe, and its features, damaged."""
     for m in MODALITIES:
         profile(m)
-    write_json(PROBE, probe(pq.read_table(MANIFEST / "samples.parquet"), read_index(), load()))
+    probe()
     for m in MODALITIES:
         damage(m)

@@ -10,14 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.bundle import Bundle
-from tasks.damage import CLEAN
+from tasks.damage import CLEAN, kind_module, path_of
 from tasks.damage.__main__ import damage
-from tasks.damage.probe import PROBE, read_probe
+from tasks.damage.probe import read_probe
 from tasks.errors import ContractBroken, NoData
+from tasks.extract import load_encoder, save_encoder
 from tasks.features import read_features, read_sample_ids, write_features
 from tasks.files import file_digest, folder_digest, read_json
 from tasks.params import load
-from tasks.paths import BUNDLE, CANDIDATES, DAMAGED, MANIFEST, RAW, REPORTS
+from tasks.paths import BUNDLE, CANDIDATES, DAMAGED, MANIFEST, PROBE, RAW, REPORTS
 from tasks.robustness.__main__ import probed, robustness
 from tasks.robustness.answers import answers
 from tasks.robustness.features import by_its_own, by_tonights
@@ -142,25 +143,54 @@ def test_late_fusion_has_no_baseline_nor_has_a_single_modality(name, modalities)
     assert told["scores"][2] < told["scores"][0]
 
 
-def fitted_end_to_end():
-    """Give the bundle an audio encoder of its own: the same, in other bytes."""
-    path = BUNDLE / "encoders/audio/encoder.json"
+def fitted_end_to_end(scale=1.0):
+    """Give the bundle an audio encoder of its own: the same in other bytes, its weights scaled."""
+    folder = BUNDLE / "encoders/audio"
+    encoder = load_encoder(folder)
+    for weights in encoder.network.parameters():
+        weights.data.mul_(scale)
+    save_encoder(folder, encoder.card, encoder.network)
+    path = folder / "encoder.json"
     path.write_text(json.dumps(read_json(path)))
     assert with_other_encoders(MODALITIES) == ["audio"]
 
 
-def test_an_encoder_of_the_bundles_own_is_asked_itself_and_late_fusion_by_tonights(capsys):
+def test_an_encoder_of_the_bundles_own_is_asked_itself(capsys):
     before = read_json(OUT / "robustness.json")
     fitted_end_to_end()
     assert judged() == before
-    ways = 1 + sum(len(told["scores"]) - 1 for told in before["modalities"]["audio"]["corruptions"].values())
-    assert f"encoded={40 * ways}" in capsys.readouterr().out
     params, samples = load(), probed("label")
+    own, encoded = by_its_own("audio", samples, params)
+    assert f"encoded={encoded}" in capsys.readouterr().out
+    assert encoded == 40 * (1 + 2 * len(kind_module("audio").CORRUPTIONS))
     theirs = by_tonights("audio", "audio", samples, params.robustness.levels)
-    own, _ = by_its_own("audio", samples, params)
     assert set(own) == set(theirs)
     for way, body in own.items():
         np.testing.assert_array_equal(body.tokens[body.mask], theirs[way].tokens[body.mask])
+
+
+def test_late_fusion_hears_by_tonights_encoder_whatever_the_bundle_has():
+    before = read_json(OUT / "robustness.json")
+    fitted_end_to_end(scale=-1.0)
+    after = judged()
+    assert after["whole"] < before["whole"] - 0.2
+    found, known = (of["modalities"]["audio"]["corruptions"] for of in (after, before))
+    assert found.keys() == known.keys()
+    for name, told in found.items():
+        assert told["late"] == known[name]["late"]
+        assert told["scores"] != known[name]["scores"]
+
+
+def test_damage_that_changes_nothing_is_left_out():
+    for level in load().robustness.levels:
+        shutil.copyfile(path_of("audio", CLEAN), path_of("audio", ("noise", level)))
+    assert set(judged()["modalities"]["audio"]["corruptions"]) == {"clipping", "dropouts", "muffled"}
+
+
+def test_damage_that_was_not_done_is_told():
+    path_of("audio", ("noise", 1.0)).unlink()
+    with pytest.raises(NoData, match=r"noise-1\.0\.safetensors is not here"):
+        robustness()
 
 
 def test_where_no_sample_can_be_damaged_the_report_says_so(capsys):
@@ -212,7 +242,9 @@ def test_a_sample_of_which_nothing_was_damaged_is_told():
         name = read_sample_ids(path)[0]
         features = read_features(path)
         write_features(path, chosen(features, np.arange(1, len(features.mask))), "", read_sample_ids(path)[1:])
-    with pytest.raises(ContractBroken, match=f"audio has nothing of 1 samples, e.g. '{name}': `dvc repro -f damage@audio`"):
+    with pytest.raises(
+        ContractBroken, match=f"nothing of audio was damaged of 1 samples of the probe, e.g. '{name}': `dvc repro -f probe`"
+    ):
         robustness()
 
 

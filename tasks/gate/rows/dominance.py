@@ -15,7 +15,7 @@ WORSE = "the upper bound of the gain over the best single modality, complete cas
 KEPT = 0.5  # of what a modality counted: with less it has gone silent
 SILENT = (
     "no modality without which the champion loses more than gate.margin surely counts less than half of that in the candidate,"
-    " or less than gate.margin where the champion has no other (Holm)"
+    " or, where the champion has no other, less than gate.margin, as its share does (Holm)"
 )
 ADVICE = "look at its encoder and its features, and at train.slowing, which keeps the stronger ones from starving it"
 
@@ -47,6 +47,8 @@ def judge(evidence: Evidence) -> Row:
     fallen = _fallen(evidence)
     sure = holm({m: each.p for m, each in fallen.items()})
     silent = [m for m in fallen if sure[m] <= 1 - evidence.gate.confidence and fallen[m].theirs > margin]
+    if len(evidence.without.get("champion", {})) == 1:  # what others tell as well is not missed, and yet listened to
+        silent = [m for m in silent if _share(evidence, m) < margin]
     if silent:
         m = min(silent, key=lambda each: (fallen[each].found.value, each))
         of, others = fallen[m], "".join(f", so does {each}" for each in silent if each != m)
@@ -65,7 +67,7 @@ def judge(evidence: Evidence) -> Row:
 
 
 def _fallen(evidence: Evidence) -> dict[str, Fallen]:
-    """By modality that both were asked without; nothing where there is no champion, or one modality only."""
+    """By modality that both were asked without; nothing of no champion, or where they have one of several in common."""
     if evidence.versions["champion"] is None or fault_of("champion", evidence):
         return {}
     mine, theirs = (evidence.without.get(who, {}) for who in ("candidate", "champion"))
@@ -85,6 +87,12 @@ def _fallen(evidence: Evidence) -> dict[str, Fallen]:
         less = Interval(bounds.value - most, bounds.low - most, bounds.high - most)
         found[m] = Fallen(lost[0].value, lost[1].value, less, worse(difference, each, -most))
     return found
+
+
+def _share(evidence: Evidence, modality: str) -> float:
+    """The upper bound of the candidate's Shapley share of a modality, 0 of one that it does not use."""
+    modalities = (evidence.scores.get("shares") or {}).get("modalities", {})
+    return float(modalities[modality]["share"]["high"]) if modality in modalities else 0.0
 
 
 def _least(evidence: Evidence) -> str:
