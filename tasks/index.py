@@ -1,7 +1,7 @@
 """The index of what has landed, data/1_raw.json: batches, and the partitions that their content is cut into."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,3 +86,21 @@ def write_index(batches: list[Batch], path: Path = INDEX) -> None:
 def partitions(batches: list[Batch], name: str) -> list[tuple[Batch, Partition]]:
     """All partitions of a modality (or of `samples`) with their batches, in order."""
     return [(batch, partition) for batch in batches for partition in batch.partitions.get(name, ())]
+
+
+def first_holding(
+    batches: list[Batch], modalities: Iterable[str], ids: Callable[[str, Partition], list[str]]
+) -> dict[tuple[str, str], str]:
+    """The name of the partition that holds each sample as the first of some modalities that it has, by batch's key and id.
+
+    Args:
+        batches: whose samples are asked for.
+        modalities: in the order that counts.
+        ids: reads the samples' ids of a modality's partition.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for modality in modalities:
+        for batch, partition in partitions(batches, modality):
+            for sample in ids(modality, partition):
+                found.setdefault((batch.key, sample), partition.stem)
+    return found

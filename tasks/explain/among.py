@@ -1,12 +1,13 @@
 """The test samples of which some are explained: the newest, out of few raw partitions."""
 
+from collections import Counter
 from itertools import takewhile
 
 import numpy as np
 import pyarrow as pa
 
 from tasks.features import read_sample_ids
-from tasks.index import Batch, Partition, partitions, read_index
+from tasks.index import Batch, Partition, first_holding, read_index
 from tasks.params import keyed_seed
 from tasks.paths import FEATURES, RAW
 from tasks.tables import labelled, truth
@@ -36,7 +37,7 @@ def newest(modalities: list[str], target: str, count: int) -> pa.Table:
     keys = list(zip(samples["batch"].to_pylist(), samples["sample_id"].to_pylist(), strict=True))
     batches = _newest(keys, ENOUGH * count)
     places = {batch.key: place for place, batch in enumerate(batches)}
-    stems = _stems([key for key in keys if key[0] in places], modalities, batches)
+    stems = first_holding(batches, modalities, _ids)
     rows = [row for row, key in enumerate(keys) if key in stems]
     rows.sort(key=lambda row: (places[keys[row][0]], stems[keys[row]], keyed_seed(0, "explain", *keys[row])))
     return samples.take(pa.array(sorted(rows[:MOST]), pa.int64()))
@@ -49,24 +50,10 @@ def read_by(modalities: list[str], samples: pa.Table) -> list[str]:
 
 def _newest(keys: list[Key], enough: int) -> list[Batch]:
     """The newest batches that hold so many of these keys, the newest first."""
-    held = {batch: 0 for batch, _ in keys}
-    for batch, _ in keys:
-        held[batch] += 1
+    held = Counter(batch for batch, _ in keys)
     batches = [batch for batch in reversed(read_index()) if batch.key in held]
     before = np.cumsum([0, *(held[batch.key] for batch in batches)])
     return [batch for batch, seen in takewhile(lambda one: one[1] < enough, zip(batches, before, strict=False))]
-
-
-def _stems(keys: list[Key], modalities: list[str], batches: list[Batch]) -> dict[Key, str]:
-    """The partition that each sample belongs to, by its name."""
-    found: dict[Key, str] = {}
-    wanted = set(keys)
-    for modality in modalities:
-        for batch, partition in partitions(batches, modality):
-            for sample in _ids(modality, partition):
-                if (key := (batch.key, sample)) in wanted:
-                    found.setdefault(key, partition.stem)
-    return found
 
 
 def _ids(modality: str, partition: Partition) -> list[str]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.index import Batch, Partition, partitions
+from tasks.index import Batch, Partition, first_holding, partitions
 from tasks.params import keyed_seed
 from tasks.paths import PROFILES
 from tasks.tables import labelled, truth
@@ -76,22 +76,13 @@ def _few(test: pd.DataFrame, batches: list[Batch], modalities: Sequence[str], co
     while count and taken < len(there):
         taken = max(1, 2 * taken)
         some = test[test["batch"].isin([batch.key for batch in there[:taken]])]
-        names = _partitions(some, there[:taken], modalities)
+        stems = first_holding(there[:taken], modalities, _ids)
+        names = [stems.get(key, "") for key in zip(some["batch"], some["sample_id"], strict=True)]
         found = chosen(some.assign(place=some["batch"].map(places), partition=names), count)
         keys = sorted(zip(found["batch"], found["sample_id"], strict=True))
         if len(keys) == count and not found["turn"].any():
             break
     return keys
-
-
-def _partitions(samples: pd.DataFrame, batches: list[Batch], modalities: Sequence[str]) -> list[str]:
-    """The name of the partition that holds each sample as the first of these modalities that it has; "" of none."""
-    found: dict[tuple[str, str], str] = {}
-    for modality in modalities:
-        for batch, partition in partitions(batches, modality):
-            for sample in _ids(modality, partition):
-                found.setdefault((batch.key, sample), partition.stem)
-    return [found.get(key, "") for key in zip(samples["batch"], samples["sample_id"], strict=True)]
 
 
 def _holding(modality: str, keys: Collection[tuple[str, str]], batches: list[Batch]) -> list[dict[str, Any]]:
