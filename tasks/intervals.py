@@ -14,6 +14,7 @@ import numpy as np
 from tasks.errors import ContractBroken
 from tasks.tally import Tally, Times
 
+FEWEST_GROUPS = 8  # below, nothing is decided by them alone
 FEW_GROUPS = 30  # below, bounds are wide, and rest on what is known of t rather than on data
 MANY_GROUPS = 200  # below, percentiles of a bootstrap over groups cover too little (0.79 at 4 groups, 0.93 at 60 to 120)
 CELLS = 4_000_000  # drawn at once: memory stays flat

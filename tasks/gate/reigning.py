@@ -24,7 +24,7 @@ from scipy.special import bdtr
 from tasks.errors import ContractBroken
 from tasks.gate.evidence import Evidence, Rows
 from tasks.gate.row import Row, measured, told
-from tasks.intervals import Interval, charge, one_more, quantile, standard_error, surely
+from tasks.intervals import FEWEST_GROUPS, Interval, charge, one_more, quantile, standard_error, surely
 from tasks.params import Gate
 from tasks.tables import decided
 from tasks.tally import Tally
@@ -162,6 +162,8 @@ def confidence(who: str, gate: Gate) -> float:
 
 def _are_enough(newer: Pair, older: Pair, sure: float, margin: float) -> bool:
     """Whether samples can tell the margin, judged by how much the two models differ on the others."""
+    if newer.theirs.groups < FEWEST_GROUPS:
+        return False
     error = standard_error(older.difference) * math.sqrt(older.samples / newer.samples)
     far = quantile(sure, newer.theirs.groups)
     return (far + quantile(POWER)) * error + charge(newer.each, far) <= margin

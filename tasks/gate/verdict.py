@@ -8,9 +8,9 @@ from tasks.gate.evidence import Evidence
 from tasks.gate.reigning import becomes_anchor
 from tasks.gate.row import Row
 from tasks.gate.rows import ROWS
+from tasks.intervals import FEWEST_GROUPS
 
 DECIDING = ("champion", "floor")  # the first that applies decides when nothing stops
-FEW_GROUPS = 8  # below so many a bootstrap over groups covers too rarely: its word alone promotes nothing
 
 
 def judged(evidence: Evidence) -> list[Row]:
@@ -54,5 +54,5 @@ def _approval(evidence: Evidence, promotion: str) -> str:
     """Why a person must approve, or nothing."""
     groups = len(set(evidence.groups))
     asked = ["params.yaml says `promotion: approve`"] if promotion == "approve" else []
-    few = [f"the test set has {groups} groups, fewer than {FEW_GROUPS}: too few for the gate to decide alone"]
-    return "; ".join([*asked, *(few if groups < FEW_GROUPS else [])])
+    few = [f"the test set has {groups} groups, fewer than {FEWEST_GROUPS}: too few for the gate to decide alone"]
+    return "; ".join([*asked, *(few if groups < FEWEST_GROUPS else [])])

@@ -124,6 +124,15 @@ def test_all_samples_decide_until_those_that_arrived_since_are_enough():
     assert "so many samples tell 0.0" in rows["champion"]["reason"]
 
 
+@pytest.mark.parametrize(("groups", "since"), [(7, False), (8, True)])
+def test_few_new_groups_never_decide_without_the_older_ones_however_large_they_are(groups, since):
+    night = Later(mine=(0.9, 0.9), champion=(0.9, 0.9), newer=8000)
+    night.groups[400:] = [f"new{at % groups}" for at in range(8000)]
+    found, rows = night.judge()
+    assert (found["verdict"], found["approval"]) == ("promote", "")
+    assert ("that arrived since its promotion" in rows["champion"]["reason"]) == since
+
+
 @pytest.mark.parametrize(("horizon", "verdict"), [(1, "pass"), (365, "fail")])
 def test_a_step_down_from_the_anchor_shares_its_error_with_all_nights(horizon, verdict):
     _, rows = Night(mine=0.9, champion=0.9, anchor=0.9, n=300, gate=f"margin: 0.012, horizon: {horizon}").judge()

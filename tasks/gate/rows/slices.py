@@ -5,21 +5,21 @@ from collections.abc import Mapping
 from tasks.gate.evidence import Evidence, Rows
 from tasks.gate.reigning import fault_of, paired
 from tasks.gate.row import Row, measured, told
-from tasks.intervals import standard_error, tail
+from tasks.intervals import FEWEST_GROUPS, standard_error, tail
 from tasks.tally import Tally
 
 RULE = "in no slice of the test set is the candidate surely worse than the champion by more than gate.margin (Holm)"
-LEAST = 8  # groups of a slice: with fewer nothing is sure
 
 
 def judge(evidence: Evidence) -> Row:
     """Test "worse by the margin" in every slice; the more slices there are, the surer each has to be."""
     if evidence.versions["champion"] is None or fault_of("champion", evidence):
         return told("slices", True, RULE, "not applicable", "there is no champion to compare with")
-    gate, parts = evidence.gate, {name: rows for name, rows in evidence.slices.items() if _groups(evidence, rows) >= LEAST}
+    gate = evidence.gate
+    parts = {name: rows for name, rows in evidence.slices.items() if _groups(evidence, rows) >= FEWEST_GROUPS}
     pairs = {name: pair for name, rows in parts.items() if (pair := paired("champion", evidence, rows)) is not None}
     if not pairs:
-        return told("slices", True, RULE, "not applicable", f"no slice of the test set has {LEAST} groups")
+        return told("slices", True, RULE, "not applicable", f"no slice of the test set has {FEWEST_GROUPS} groups")
     sure = holm({name: worse(pair.difference, pair.each, gate.margin) for name, pair in pairs.items()})
     name = min(sure, key=lambda each: (sure[each], pairs[each].difference.value, each))
     pair, found = pairs[name], pairs[name].bounded(gate.confidence)
