@@ -35,6 +35,7 @@ SHARES = (
     "train.modality_dropout",
     "train.distil",
 )
+CONFIDENCES = ("evaluate.confidence", "gate.confidence")
 
 ROWS = (  # of a verdict: the files of tasks/gate/rows/
     "anchor",
@@ -69,18 +70,11 @@ def check_ranges(params: "Params") -> None:
         share = _get(params, where)
         if not 0 <= share < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 0 and below 1, got {share}")
-    split = params.split
-    if split.val + split.test >= 1:
-        raise WrongValue(f"params.yaml: split.val + split.test must be below 1, got {split.val + split.test}")
-    if not 0 < split.train_share <= 1:
-        raise WrongValue(f"params.yaml: split.train_share must be above 0 and at most 1, got {split.train_share}")
-    if split.fold is not None and not 0 <= split.fold < split.folds:
-        raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
-    _check_window(split)
+    _check_split(params.split)
+    _check_judging(params)
     _check_fits(params)
     _check_domains(params)
     _check_processes(params)
-    _check_rows(params.gate.rows)
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
@@ -102,6 +96,35 @@ def check_pace(train: "Train", modalities: Collection[str]) -> None:
             raise UnknownName("modality in params.yaml: train.alone", str(name), modalities)
         if number(weight, f"train.alone.{name}") < 0:
             raise WrongValue(f"params.yaml: train.alone.{name} must be at least 0, got {weight}")
+
+
+def _check_split(split: "Split") -> None:
+    if split.val + split.test >= 1:
+        raise WrongValue(f"params.yaml: split.val + split.test must be below 1, got {split.val + split.test}")
+    if not 0 < split.train_share <= 1:
+        raise WrongValue(f"params.yaml: split.train_share must be above 0 and at most 1, got {split.train_share}")
+    if split.window_batches is not None and split.window_batches < 1:
+        raise WrongValue(f"params.yaml: split.window_batches must be at least 1, got {split.window_batches}")
+    if split.window_s is not None and split.window_s <= 0:
+        raise WrongValue(f"params.yaml: split.window_s must be above 0, got {split.window_s}")
+    if split.fold is None:
+        return
+    if not 0 <= split.fold < split.folds:
+        raise WrongValue(f"params.yaml: split.fold must be 0 … {split.folds - 1}, got {split.fold}")
+    if split.val + 1 / split.folds >= 1:
+        raise WrongValue(
+            f"params.yaml: with split.fold, split.val + 1 / split.folds must be below 1, got {split.val} + 1 / {split.folds}"
+        )
+
+
+def _check_judging(params: "Params") -> None:
+    for where in CONFIDENCES:
+        sure = _get(params, where)
+        if not 0.5 < sure < 1:
+            raise WrongValue(f"params.yaml: {where} must be above 0.5 and below 1, e.g. 0.95, got {sure}")
+    if params.gate.margin < 0:
+        raise WrongValue(f"params.yaml: gate.margin must be at least 0, got {params.gate.margin}")
+    _check_rows(params.gate.rows)
 
 
 def _check_fits(params: "Params") -> None:
@@ -177,13 +200,6 @@ def _check_rows(rows: Any) -> None:
             raise WrongValue(f"params.yaml: gate.rows.{name} must be blocking or warning, got {how!r}")
         if how == "warning" and name in ALWAYS:
             raise WrongValue(f"params.yaml: gate.rows.{name} always blocks: without it a verdict would mean nothing")
-
-
-def _check_window(split: "Split") -> None:
-    if split.window_batches is not None and split.window_batches < 1:
-        raise WrongValue(f"params.yaml: split.window_batches must be at least 1, got {split.window_batches}")
-    if split.window_s is not None and split.window_s <= 0:
-        raise WrongValue(f"params.yaml: split.window_s must be above 0, got {split.window_s}")
 
 
 def _get(params: "Params", where: str) -> Any:
