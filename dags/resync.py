@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed 
 
 from airflow.sdk import DAG
 
+from tasks.notices.tell import Tell, failed
 from tasks.run.operators import RETRY, Step
 
 with DAG(
@@ -17,4 +18,4 @@ with DAG(
     is_paused_upon_creation=False,
     default_args=dict(RETRY),
 ) as dag:
-    Step(task_id="resync", verb="resync", queue="control")
+    Step(task_id="resync", verb="resync", queue="control", on_failure_callback=Tell(failed))

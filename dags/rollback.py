@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed 
 
 from airflow.sdk import DAG, Param
 
+from tasks.notices.tell import Tell, failed, restored
 from tasks.run.assets import CHAMPION
 from tasks.run.operators import RETRY, Step
 from tasks.run.promotion import Asked
@@ -21,8 +22,8 @@ with DAG(
         "reason": Param(type="string", minLength=1, title="Reason", description="Why; it is kept with the registry."),
     },
     is_paused_upon_creation=False,
-    default_args={**RETRY, "queue": "control"},
+    default_args={**RETRY, "queue": "control", "on_failure_callback": Tell(failed)},
 ) as dag:
-    rollback = Asked(task_id="rollback", verb="rollback", outlets=[CHAMPION])
+    rollback = Asked(task_id="rollback", verb="rollback", outlets=[CHAMPION], on_success_callback=Tell(restored))
     resync = Step(task_id="resync", verb="resync")
     rollback >> resync

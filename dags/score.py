@@ -12,9 +12,13 @@ sys.path.insert(0, str(ROOT))  # the deployed checkout's own tasks/
 
 from airflow.sdk import DAG, AssetAny, Param  # noqa: E402
 
+from tasks.notices.tell import Tell, failed  # noqa: E402
 from tasks.run.assets import CHAMPION, NIGHTLY, landing  # noqa: E402
 from tasks.run.operators import RETRY  # noqa: E402
-from tasks.run.scoring import Retrain, Score  # noqa: E402
+from tasks.run.scoring import Notify, Retrain, Score  # noqa: E402
+
+CONTROL = "control"  # the queue of the workers that tell people; one machine ignores queues
+UNLESS_SKIPPED = "none_skipped"  # also after a failure
 
 with DAG(
     "score",
@@ -28,5 +32,6 @@ with DAG(
     default_args={"queue": "cpu", **RETRY},
 ) as dag:
     score = Score(task_id="score", verb="score")
-    retrain = Retrain(task_id="retrain")
-    score >> retrain
+    retrain = Retrain(task_id="retrain", queue=CONTROL, trigger_rule=UNLESS_SKIPPED, on_failure_callback=Tell(failed))
+    notify = Notify(task_id="notify", queue=CONTROL, trigger_rule=UNLESS_SKIPPED)
+    score >> [retrain, notify]

@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the deployed 
 
 from airflow.sdk import DAG, Param
 
+from tasks.notices.tell import Notify
 from tasks.run.operators import RETRY
 from tasks.run.promotion import Asked, Recorded
 
@@ -21,4 +22,6 @@ with DAG(
 ) as dag:
     remake = Asked(task_id="remake", verb="remake", pool="gpu", queue="gpu")
     record = Recorded(task_id="record", verb="attest", queue="control")
+    notify = Notify(task_id="notify", queue="control", trigger_rule="one_failed")  # only when one of these failed
     remake >> record
+    notify << [remake, record]

@@ -366,7 +366,7 @@ def test_the_registry_s_history_leads_to_the_runs(clone: Clone, person: Person, 
     person.page.wait_for_url(f"{clone.url}/dags/retrain/runs/**")
 
 
-def test_a_person_rolls_back(clone: Clone, person: Person, approved: str) -> None:
+def test_a_person_rolls_back(clone: Clone, person: Person, web: Web, approved: str) -> None:
     left = clone.champion()
     person.open_form("rollback", {"version": "v1.0.0", "reason": "the new one mumbles"})
     run = person.send_form()
@@ -377,6 +377,8 @@ def test_a_person_rolls_back(clone: Clone, person: Person, approved: str) -> Non
     expect(registry.get_by_role("heading", name="fused-model v1.0.0 reigns")).to_be_visible()
     expect(registry.get_by_role("region", name="Champions").locator("tbody tr").first).to_contain_text("the new one mumbles")
     browsers.keep(person.page, "registry")
+    told = until(lambda: [body for _, body in web.got if body["run"] == run], lambda: "nobody was told who reigns again")
+    assert [(body["event"], body["why"]) for body in told] == [("promotion", "the new one mumbles")]
 
 
 @pytest.fixture(scope="module")
@@ -398,7 +400,7 @@ def test_a_broken_batch_stops_before_any_gpu_task_and_says_why(clone: Clone, up:
 
 
 def test_people_were_told_once_what_happened_and_where_to_look(clone: Clone, web: Web, rejected: str, remade: str) -> None:
-    told = [body for _, body in web.got if body["event"] != "drift"]
+    told = [body for _, body in web.got if body["event"] != "drift" and "/dags/retrain/" in body["link"]]
     assert [body["event"] for body in told] == ["approval", "promotion", "rejection"]
     for body in told:
         assert body["look"].startswith(f"report: {clone.home}/reports/")
@@ -438,6 +440,23 @@ def test_the_champion_predicts_what_has_landed_for_it_and_labels_that_come_later
     assert point["value"] == pytest.approx((table.loc[labels.index, "label"] == labels).mean())
     if "fused-model@v1.0.1" in clone.central("tag"):  # another version reigns: it predicts the same batch
         until((predictions / "v1.0.1").is_dir, lambda: "the new champion did not predict what lies there")
+
+
+def test_a_batch_that_cannot_be_predicted_is_told_and_what_comes_after_does_not_hide_it(
+    clone: Clone, up: Rest, web: Web
+) -> None:
+    batch = clone.folder / "data/0_to_score/strange"
+    batch.mkdir()
+    (batch / "metadata.csv").write_text("sample_id,picture\nx1,a.png\n")
+    told = until(lambda: [body for _, body in web.got if "/dags/score/" in body["link"]], lambda: "nobody was told")
+    shutil.rmtree(batch)
+    assert told[0]["event"] == "failure"
+    assert told[0]["why"].startswith("score: batch strange: ")
+    run = told[0]["run"]
+    path = f"/dags/score/dagRuns/{run}"
+    assert until(lambda: (now := up.call("GET", path)["state"]) in OVER and now, lambda: "score did not end") == "failed"
+    states = {task["task_id"]: task["state"] for task in tasks(up, "score", run)}
+    assert states == {"score": "failed", "notify": "failed", "retrain": "skipped"}
 
 
 def test_gc_takes_old_runs_out_of_airflows_history_and_leaves_the_others(

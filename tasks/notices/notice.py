@@ -73,6 +73,35 @@ def promoted(run: str, closed: Mapping[str, Any], answer: Mapping[str, Any], app
     return [Notice("promotion", run, what, _short(f"{by}{verdict['decided_by']}: {_reason(verdict)}"), _report(closed), link)]
 
 
+def restored(run: str, answer: Mapping[str, Any], reason: str, link: str) -> list[Notice]:
+    """A person let an older version reign again."""
+    if not answer["rolled_back"]:
+        return []
+    what = f"fused-model@{answer['version']} reigns again as champion number {answer['number']}"
+    return [Notice("promotion", run, what, _short(reason), "the registry in Airflow says who asked for it", link)]
+
+
+def scored(run: str, answer: Mapping[str, Any], link: str) -> list[Notice]:
+    """What predicting told: batches unlike the training data, and that the live score of a version fell since the last look.
+
+    Args:
+        run: the run's id.
+        answer: of `tasks.run.scored.score`.
+        link: the run in Airflow.
+    """
+    look = f"predictions, facts and live scores: {answer.get('place', '')}"
+    drifted = {facts["batch"]: [one for one in facts["drift"] or () if one["drifted"]] for facts in answer.get("batches", ())}
+    lines = [
+        f"{batch}: {one['column']} {one['distance']:.2f} from the training data, chance reaches {one['chance']:.2f}"
+        for batch, found in drifted.items()
+        for one in found
+    ]
+    found = [Notice("drift", run, "what is to be predicted is unlike the training data", _short("; ".join(lines)), look, link)]
+    fell = answer.get("fell", "")
+    what = f"fused-model@{answer.get('version')} does worse than it was promoted for"
+    return [*(found if lines else []), *([Notice("drift", run, what, _short(fell), look, link)] if fell else [])]
+
+
 def failed(run: str, closed: Mapping[str, Any] | None, failures: Mapping[str, str], link: str) -> list[Notice]:
     """A run failed, or its batch was rejected.
 

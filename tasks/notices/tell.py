@@ -12,7 +12,11 @@ from tasks.run.operators import failure
 from tasks.run.redact import redacted
 from tasks.run.settings import channels
 
-FAILING = ("open", "close", "verify", "approve", "promote")  # in the order in which one is why the others did nothing
+FAILING = {  # DAG -> what a task `notify` tells of, in the order in which one is why the others did nothing
+    "retrain": ("open", "close", "verify", "approve", "promote"),
+    "score": ("score",),
+    "verify": ("remake", "record"),
+}
 
 
 class Tell(BaseNotifier):
@@ -66,10 +70,23 @@ def promoted(context: Any) -> list[Notice]:
     return notice.promoted(context["run_id"], closed, answer or {}, approved, link(context))
 
 
+def restored(context: Any) -> list[Notice]:
+    """After `rollback`."""
+    form, answer = context["params"], _returned(context, "rollback")
+    return notice.restored(context["run_id"], answer, form["reason"], link(context))
+
+
+def scored(context: Any) -> list[Notice]:
+    """After `score`."""
+    answer = _returned(context, "score")
+    lost = failed(context) if answer is None or failure(context, "score") else []
+    return [*lost, *(notice.scored(context["run_id"], answer, link(context)) if answer else [])]
+
+
 def failed(context: Any) -> list[Notice]:
     """When a run fails, or a task of it that is no stage."""
     own = context["ti"].task_id
-    tasks = FAILING if own == "notify" else (own,)
+    tasks = FAILING[context["ti"].dag_id] if own == "notify" else (own,)
     return notice.failed(
         context["run_id"],
         _returned(context, "close") if own == "notify" else None,

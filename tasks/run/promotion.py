@@ -8,7 +8,6 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import (
-    AirflowFailException,
     AirflowSkipException,
     DagRunTriggerException,
     DownstreamTasksSkipped,
@@ -176,5 +175,5 @@ class Recorded(Asked):
         """Fail when the version differs, and say where."""
         if answer["differing"]:
             context["ti"].xcom_push(key="return_value", value=answer)
-            raise AirflowFailException(f"{answer['version']} differs: {'; '.join(answer['differing'])}")
+            fail(context, f"{answer['version']} differs: {'; '.join(answer['differing'])}")
         return answer

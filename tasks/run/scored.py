@@ -42,8 +42,9 @@ def score(s: Settings, version: str = "", root: Path = ROOT) -> dict[str, Any]:
 
     Returns:
         `version`, `place` (of the predictions), `batches` (facts of the new ones), `problems` (batches that were refused, why),
-        `waiting` (those that are not complete yet), `live` (see `held.hold`; None without labels), `retrain` (whether a fall
-        starts a shadow run); or `nothing`: why there is nothing to do.
+        `waiting` (those that are not complete yet), `live` (see `held.hold`; None without labels), `fell` (why the version
+        is known to be fallen since now, else ""), `retrain` (whether a fall starts a shadow run); or `nothing`: why there is
+        nothing to do.
 
     Raises:
         NoData: the zone does not answer, or the version's bundle is not in the DVC remote.
@@ -67,9 +68,11 @@ def score(s: Settings, version: str = "", root: Path = ROOT) -> dict[str, Any]:
         model = compared.model() if new else None
         batches = compared.landed()
         predicted, problems = _predict(model, new, batches, shelf, known) if model else ([], [])
+        before = shelf.live(name).get("fallen")
         live = hold(shelf, name, batches, params)
+    fell = "" if before or not live else live["fallen"]
     told = {"version": name, "place": shelf.place, "batches": predicted, "problems": problems, "waiting": list(landing.waiting)}
-    return {**told, "live": live, "retrain": params.score.retrain}
+    return {**told, "live": live, "fell": fell, "retrain": params.score.retrain}
 
 
 def _repo() -> Any:

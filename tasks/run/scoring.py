@@ -1,11 +1,13 @@
-"""The tasks of the DAG `score`: predict, and start a shadow run when the live score has fallen."""
+"""The tasks of the DAG `score`: predict, start a shadow run when the live score has fallen, and tell people."""
 
 from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
-from tasks.run.operators import Step
+from tasks.notices import notice
+from tasks.notices.tell import Tell, scored
+from tasks.run.operators import Step, fail, failure
 from tasks.run.promotion import triggered
 
 
@@ -17,25 +19,29 @@ class Score(Step):
         return {**super().request(context), "version": context["params"]["version"]}
 
     def read(self, answer: Any, work: dict[str, int], context: Any) -> Any:
-        """Fail when a batch was refused, after the others were predicted; skip when there was nothing to do."""
-        fall = fallen_run(answer)
-        answer = {**answer, "run": fall}
+        """Fail when a batch was refused, after the others were predicted; skip what has nothing to do.
+
+        Who fails skips nothing: other batches may have drifted, a version may have fallen, all the same.
+        """
+        answer = {**answer, "run": fallen_run(answer)}
         context["ti"].xcom_push(key="return_value", value=answer)
         if "nothing" in answer:
             raise AirflowSkipException(answer["nothing"])
         if answer["problems"]:
-            raise AirflowFailException("; ".join(answer["problems"]))
-        if fall is None:
-            raise DownstreamTasksSkipped(tasks=["retrain"])  # type: ignore[no-untyped-call]  # Airflow's
+            fail(context, "; ".join(answer["problems"]))
+        wanted = {"retrain": answer["run"], "notify": notice.scored(context["run_id"], answer, "")}
+        if idle := [task for task, why in wanted.items() if not why]:
+            raise DownstreamTasksSkipped(tasks=idle)  # type: ignore[no-untyped-call]  # Airflow's
         return answer
 
 
 def fallen_run(answer: Any) -> str | None:
-    """The run that a fall of the live score starts, where that is asked for: one per version and number of labels."""
+    """The run that a fall of the live score starts, where that is asked for: another one each time labels have doubled."""
     live = answer.get("live") or {}
     if not answer.get("retrain") or not live.get("fallen"):
         return None
-    return f"live__{live['version']}__{live['targets'][live['target']]['all']['samples']}"
+    labels = live["targets"][live["target"]]["all"]["samples"]
+    return f"live__{live['version']}__{1 << (labels.bit_length() - 1)}"
 
 
 class Retrain(BaseOperator):
@@ -47,3 +53,13 @@ class Retrain(BaseOperator):
         if not run:
             raise AirflowSkipException("the live score has not fallen, or score.retrain is off")
         raise triggered("retrain", run, {"shadow": True})
+
+
+class Notify(BaseOperator):
+    """Tell what `score` came to: a task, since who predicts has no way out on a cluster, and a killed worker tells nothing."""
+
+    def execute(self, context: Any) -> None:
+        """Tell it; fail when `score` did, since Airflow calls a run good whose last tasks are."""
+        Tell(scored)(context)
+        if context["ti"].xcom_pull(task_ids="score") is None or failure(context, "score"):
+            raise AirflowFailException("score failed: see that task")

@@ -15,7 +15,8 @@ HEAVY = {heavy}
 answer = {{}}
 for name in ("verify", "rollback", "resync"):
     dag = runpy.run_path(f"dags/{{name}}.py")["dag"]
-    tasks = {{t.task_id: [sorted(t.upstream_task_ids), t.verb, t.pool, t.queue] for t in dag.tasks}}
+    verbs = {{t.task_id: getattr(t, "verb", t.trigger_rule) for t in dag.tasks}}
+    tasks = {{t.task_id: [sorted(t.upstream_task_ids), verbs[t.task_id], t.pool, t.queue] for t in dag.tasks}}
     wanted = []
     for param in dag.params:
         for value in (None, ""):
@@ -26,7 +27,7 @@ for name in ("verify", "rollback", "resync"):
     free = dag.schedule is None and not dag.is_paused_upon_creation
     answer[name] = [dag.dag_id, free, tasks, wanted]
 score = runpy.run_path("dags/score.py")["dag"]
-made = {{t.task_id: [sorted(t.upstream_task_ids), t.queue] for t in score.tasks}}
+made = {{t.task_id: [sorted(t.upstream_task_ids), t.queue, t.trigger_rule] for t in score.tasks}}
 begins = score.timetable.asset_condition.objects
 assets = sorted(asset.name for asset in begins)
 watched = [watcher.name for asset in begins for watcher in asset.watchers]
@@ -53,8 +54,9 @@ def test_what_they_are_made_of(parsed: Any) -> None:
     assert heavy == []
     found = {name: found[name] for name in ("verify", "rollback", "resync")}
     made, recorded = [[], "remake", "gpu", "gpu"], [["remake"], "attest", "default_pool", "control"]
+    told = [["record", "remake"], "one_failed", "default_pool", "control"]
     assert found == {
-        "verify": ["verify", True, {"remake": made, "record": recorded}, ["version", "version"]],
+        "verify": ["verify", True, {"remake": made, "record": recorded, "notify": told}, ["version", "version"]],
         "rollback": [
             "rollback",
             True,
@@ -70,7 +72,8 @@ def test_what_they_are_made_of(parsed: Any) -> None:
 
 def test_scoring_begins_when_a_batch_a_champion_or_a_night_is_new(parsed: Any) -> None:
     made, assets, watched, params, runs, outlets = parsed[0]["score"]
-    assert made == {"score": [[], "cpu"], "retrain": [["score"], "cpu"]}
+    after = [["score"], "control", "none_skipped"]  # a batch that is refused hides neither a fall nor a drift
+    assert made == {"score": [[], "cpu", "all_success"], "retrain": after, "notify": after}
     assert assets == ["champion", "nightly", "to_score"]
     assert watched == ["to_score"]
     assert params == ["version"]

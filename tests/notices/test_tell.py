@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.notices.tell import Notify, Tell, answered, asked, failed, judged, promoted
+from tasks.notices.tell import Notify, Tell, answered, asked, failed, judged, promoted, restored, scored
 from tests.notices.servers import Web, serving
 
 RUN = "manual__2026-11-29T02:00:00+00:00"
@@ -22,11 +22,12 @@ def closed(verdict: str = "promote", **more: Any) -> dict[str, Any]:
     return {**body, "drifted": [], **more}
 
 
-def context(task: str, failures: Any = None, **returned: Any) -> dict[str, Any]:
+def context(task: str, failures: Any = None, dag: str = "retrain", **returned: Any) -> dict[str, Any]:
     def pull(task_ids: str, key: str = "return_value") -> Any:
         return (returned if key == "return_value" else failures or {}).get(task_ids)
 
-    return {"run_id": RUN, "ti": SimpleNamespace(task_id=task, dag_id="retrain", xcom_pull=pull)}
+    instance = SimpleNamespace(task_id=task, dag_id=dag, xcom_pull=pull)
+    return {"run_id": RUN, "ti": instance, "params": {"reason": "it mumbles"}}
 
 
 @pytest.fixture
@@ -114,6 +115,54 @@ def test_each_event_is_told_once_with_what_and_why_and_where(
         assert body["link"] == PAGE + (FORM if task == "approve" and told is asked else "")
         assert body["look"] == (REPORT if "close" in returned else f"log of the task {body['why'].split(':')[0]} in Airflow")
         assert len(body["text"].splitlines()) == 3
+
+
+FAR, NEAR = ({"column": f"audio {n}", "distance": 0.41, "chance": 0.2, "drifted": n == "rms"} for n in ("rms", "peak"))
+PREDICTED = {"version": "v1.0.0", "place": "s3://bucket/predictions", "batches": [{"batch": "b1", "drift": [FAR, NEAR]}]}
+UNLIKE = "what is to be predicted is unlike the training data"
+FAR_TOLD = ("drift", UNLIKE, "b1: audio rms 0.41 from the training data, chance reaches 0.20")
+FELL = ("drift", "fused-model@v1.0.0 does worse than it was promoted for", "live score 0.7")
+REFUSED = ("failure", "a run failed", "score: batch b2: of another unit")
+
+
+@pytest.mark.parametrize(
+    ("dag", "task", "told", "returned", "wanted"),
+    [
+        ("score", "notify", scored, {"score": PREDICTED}, [FAR_TOLD]),
+        ("score", "notify", scored, {"score": {**PREDICTED, "fell": "live score 0.7"}}, [FAR_TOLD, FELL]),
+        ("score", "notify", scored, {"score": {**PREDICTED, "batches": [{"batch": "b1", "drift": [NEAR]}]}}, []),
+        ("score", "notify", scored, {"score": {**PREDICTED, "batches": [{"batch": "b1", "drift": None}]}}, []),
+        (
+            "score",
+            "notify",
+            scored,
+            {"score": PREDICTED, "failures": {"score": "batch b2: of another unit"}},
+            [REFUSED, FAR_TOLD],
+        ),
+        ("score", "notify", scored, {}, [("failure", "a run failed", "score: it could not say why")]),
+        (
+            "verify",
+            "notify",
+            failed,
+            {"failures": {"record": "v1.0.0 differs: out x"}},
+            [("failure", "a run failed", "record: v1.0.0 differs: out x")],
+        ),
+        (
+            "rollback",
+            "rollback",
+            restored,
+            {"rollback": {"version": "v1.0.0", "number": 3, "rolled_back": True}},
+            [("promotion", "fused-model@v1.0.0 reigns again as champion number 3", "it mumbles")],
+        ),
+        ("rollback", "rollback", restored, {"rollback": {"version": "v1.0.0", "number": 3, "rolled_back": False}}, []),
+    ],
+)
+def test_what_other_dags_tell(
+    web: Web, dag: str, task: str, told: Any, returned: dict[str, Any], wanted: list[tuple[str, str, str]]
+) -> None:
+    Tell(told)(context(task, dag=dag, **returned))
+    assert [(body["event"], body["what"], body["why"]) for _, body in web.got] == wanted
+    assert {body["link"] for _, body in web.got} <= {PAGE.replace("retrain", dag)}
 
 
 def test_a_failed_run_tells_it_by_a_task_of_its_own(web: Web) -> None:

@@ -192,7 +192,9 @@ def test_late_labels_become_a_live_score(house: House) -> None:
     assert told["retrain"] is False
     assert read_json(house.predictions / "live/v1.0.0.json") == told["live"]
     picture = (house.predictions / "live/v1.0.0.png").stat()
-    assert house.score()["live"] == told["live"]
+    assert told["fell"] == told["live"]["fallen"]
+    again = house.score()
+    assert (again["live"], again["fell"]) == (told["live"], "")  # a fall is news once
     assert (house.predictions / "live/v1.0.0.png").stat().st_mtime_ns == picture.st_mtime_ns  # nothing new is not drawn again
 
 
