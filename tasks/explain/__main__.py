@@ -87,6 +87,7 @@ def told(bundle: Bundle, params: Params) -> tuple[list[dict[str, Any]], dict[str
             target,
             example.column,
             output.is_number,
+            example.lacks,
         )
         things = _opened(bundle, {m: items[example.row] for m, items in raw.items()})
         worth = {}

@@ -22,6 +22,7 @@ class Example:
         truth: in words.
         says: in words.
         sure: the probability; None of a number.
+        lacks: what is said is that the sample does not have the column's label, one of several.
     """
 
     row: int
@@ -30,6 +31,7 @@ class Example:
     truth: str
     says: str
     sure: float | None
+    lacks: bool = False
 
 
 def examples(answer: Array, truth: npt.NDArray[Any], output: Output, count: int) -> list[Example]:
@@ -79,6 +81,7 @@ def _told(answer: Array, truth: Any, output: Output, row: int, right: bool, colu
     if not output.is_set:
         return Example(row, right, column, output.words(truth), name, float(answer[column]))
     holds = ("not ", "")
-    said = holds[int(answer[column] >= 0.5)]
+    lacks = bool(answer[column] < 0.5)
     sure = float(max(answer[column], 1 - answer[column]))
-    return Example(row, right, column, f"{holds[int(truth[column])]}{name}", f"{said}{name}", sure)
+    said = holds[int(not lacks)]
+    return Example(row, right, column, f"{holds[int(truth[column])]}{name}", f"{said}{name}", sure, lacks)

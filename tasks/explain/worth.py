@@ -60,6 +60,7 @@ class Question:
         target: what is answered.
         column: of the answer.
         number: the answer is a value, and no probability.
+        lacks: the answer is that the sample does not have the column's label.
     """
 
     features: Mapping[str, Features]
@@ -67,6 +68,7 @@ class Question:
     target: str
     column: int
     number: bool
+    lacks: bool = False
 
 
 def asker(bundle: Bundle, opened: Opened, how: ModuleType, question: Question) -> Ask:
@@ -91,7 +93,10 @@ def _answers(bundle: Bundle, modality: str, items: Sequence[bytes], question: Qu
     given = {m: _repeated(body, count) for m, body in question.features.items()} | {modality: bundle.encode(modality, items)}
     domain = None if question.domain is None else [question.domain] * count
     answer = bundle.predict(given, domain)[question.target][:, question.column]
-    return answer if question.number else np.asarray(logit(np.clip(answer, NEVER, 1 - NEVER)))
+    if question.number:
+        return answer
+    odds = np.asarray(logit(np.clip(answer, NEVER, 1 - NEVER)))
+    return -odds if question.lacks else odds
 
 
 def _repeated(body: Features, count: int) -> Features:

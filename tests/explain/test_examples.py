@@ -45,3 +45,4 @@ def test_of_several_labels_the_surest_that_is_wrong():
         (1, False, "not fever", "fever"),
     ]
     assert [one.sure for one in found] == pytest.approx([0.95, 0.9])
+    assert [one.lacks for one in found] == [False, True]

@@ -1,6 +1,7 @@
 """What parts are worth: against all orders by hand, against scipy, and of curves by counting."""
 
 from itertools import permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import torch
 from scipy.special import expit
 from scipy.stats import spearmanr
 
-from tasks.explain import worth
-from tasks.explain.worth import STEPS, alike, deletion, shapley
+from tasks.damage import kind_module as opener
+from tasks.explain import kind_module, worth
+from tasks.explain.worth import STEPS, Opened, Question, alike, asker, deletion, shapley
+from tasks.profile.text import Options
 
 
 def game(on):
@@ -52,6 +55,32 @@ def test_luck_is_the_seeds_own():
     assert torch.equal(state, torch.random.get_rng_state())
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
+
+
+class Hearsay:
+    """A model of texts: what it says of fever hangs on two of their words."""
+
+    def __init__(self):
+        self.kinds = {"note": "text"}
+        self.encoders = {"note": SimpleNamespace(card=SimpleNamespace(facts={}))}
+
+    def encode(self, modality, items):
+        return items
+
+    def predict(self, given, domain):
+        odds = [2 * (b"hot" in text) - 3 * (b"well" in text) for text in given["note"]]
+        return {"label": np.stack([np.full(len(odds), 0.5), expit(np.array(odds, float))], axis=1)}
+
+
+@pytest.mark.parametrize("lacks", [False, True])
+def test_a_part_speaks_for_the_answer_also_where_that_is_that_a_label_is_not_there(lacks):
+    how = kind_module("text")
+    thing = opener("text").read(b"hot but well", Options(), {})
+    ask = asker(Hearsay(), Opened("note", thing, how.parts(thing)), how, Question({}, None, "label", 1, False, lacks))
+    worth = shapley(ask, how.parts(thing), 0)
+    np.testing.assert_allclose(worth, np.array([2.0, 0.0, -3.0]) * (-1 if lacks else 1), atol=1e-9)
+    lost = deletion(ask, worth, np.random.default_rng(0), number=False)
+    assert lost["largest"].mean() > 0 > lost["smallest"].mean()
 
 
 def test_curves_count_what_is_lost_in_each_order():
