@@ -11,6 +11,7 @@ import numpy.typing as npt
 mpl.use("Agg")  # no display is needed
 from matplotlib import pyplot as plt
 
+mpl.rcParams["text.parse_math"] = False  # names are the user's: between two $ stands no formula
 DPI = 110
 SELECTED, PLAIN = "#b5442e", "#4a6378"
 WRITTEN = 20  # a confusion matrix of more classes shows colours only

@@ -37,6 +37,6 @@ def draw(axes: Any, row: Row, tint: npt.NDArray[np.float64]) -> None:
         axes.barh(place, worth[column], color=colour(float(np.sign(worth[column]))), alpha=0.8)
         said = f"{column}: {(row.cells[column] or '').strip()}"
         said = said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
-        axes.text(-1, place, said.replace("$", r"\$"), fontsize=7, va="center")
+        axes.text(-1, place, said, fontsize=7, va="center")
     axes.set(xlim=(-1.05, 1.05), ylim=(len(names) - 0.4, -0.6), xticks=[], yticks=[])
     axes.axvline(0, color="black", linewidth=0.5)

@@ -39,5 +39,5 @@ def draw(axes: Any, text: str, tint: npt.NDArray[np.float64]) -> None:
             axes.text(at, row + 0.5, "…", fontsize=10, family="monospace", va="center")
             return
         box = {"facecolor": colour(PAPER * tint[part]), "edgecolor": "none", "pad": 1.5}
-        axes.text(at, row + 0.5, shown.replace("$", r"\$"), fontsize=10, family="monospace", va="center", color=INK, bbox=box)
+        axes.text(at, row + 0.5, shown, fontsize=10, family="monospace", va="center", color=INK, bbox=box)
         at += len(shown) + 1

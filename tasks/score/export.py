@@ -143,9 +143,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with chosen(given.bundle, given.version) as folder:
             bundle = Bundle.load(folder)
             steps = {m: load_encoder(folder / "encoders" / m).shape[0] for m in bundle.modalities}
-            write_bytes(given.to, export(bundle.candidate, steps, bundle.temperature))
+            content = export(bundle.candidate, steps, bundle.temperature)
     except TasksError as mistake:
         print(f"nightloom: {mistake}", file=sys.stderr)
+        return MISTAKE
+    try:
+        write_bytes(given.to, content)
+    except OSError as error:
+        print(f"nightloom: {given.to} cannot be written: {error.strerror or error}", file=sys.stderr)
         return MISTAKE
     print(f"{given.to}: the head {bundle.candidate.card.name} of {', '.join(bundle.modalities)}")
     return 0

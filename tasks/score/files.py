@@ -50,7 +50,7 @@ class _Words:
             if name in self.cells.setdefault(column, {}):
                 raise ContractBroken(f"{name} is given twice: cells are of one sample at a time")
             self.cells[column][name] = value
-        elif equals and not Path(word).is_file():
+        elif equals and not _is_file(word):
             columns = [c for m in self.modalities.values() if m.kind == "tabular" for c in m.options.columns]
             raise UnknownName("modality or column", name, [*self.modalities, *columns])
         else:
@@ -122,9 +122,14 @@ def _content(modality: Modality, value: str) -> bytes:
 
 def _is_path(text: str) -> bool:
     """Whether a text is the name of a file, one that should be there: it is one, or looks like one."""
-    if " " in text or len(text) > 255:
+    return " " not in text and (_is_file(text) or text.lower().endswith(SUFFIXES["text"]))
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # it is too long for a name
         return False
-    return Path(text).is_file() or text.lower().endswith(SUFFIXES["text"])
 
 
 def _read(name: str, path: str) -> bytes:

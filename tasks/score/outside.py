@@ -69,7 +69,7 @@ def outside(folder: Path, landing: str, sure: Sureness) -> dict[str, Any]:
         error; no scores where no label is known.
 
     Raises:
-        NoData: there is no batch, or none of its samples has a label.
+        NoData: there is no batch, nothing in them can be used, or none of their samples has a label.
         ContractBroken: a batch breaks the landing contract as a whole.
     """
     bundle = Bundle.load(folder)
@@ -83,6 +83,9 @@ def outside(folder: Path, landing: str, sure: Sureness) -> dict[str, Any]:
         for batch in batches:
             facts.append(score_batch(batch, model, Gone(), answers, Path(place, "left_out.parquet"))[1])
             tables.append(_with_labels(pq.read_table(answers).to_pandas(), batch, model))
+    if not any(fact["scored"] for fact in facts):
+        why = max(((count, reason) for fact in facts for reason, count in fact["reasons"]), default=(0, "they hold no row"))[1]
+        raise NoData(f"nothing in the batches of {landing} could be used: {why}")
     rows = pd.concat(tables, ignore_index=True).drop_duplicates("sample_id")
     targets = {target: _scored(rows, target, output, sure) for target, output in sorted(bundle.targets.items())}
     if not any(body["scores"] for body in targets.values()):

@@ -9,6 +9,7 @@ import matplotlib as mpl
 mpl.use("Agg")  # no display is needed
 from matplotlib import pyplot as plt
 
+mpl.rcParams["text.parse_math"] = False  # names are the user's: between two $ stands no formula
 DPI = 110
 LIVE, PROMISED = "#b5442e", "#4a6378"
 MOST = 60  # points that are drawn, the newest

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, average_precision_score, f1_score, r
 
 from tasks.errors import ContractBroken
 from tasks.evaluate.__main__ import evaluate
+from tasks.evaluate.pictures import draw_confusion
 from tasks.evaluate.scores import Judged, Sureness, report
 from tasks.files import folder_digest, read_json
 from tasks.paths import REPORTS
@@ -157,3 +158,10 @@ def test_without_complete_cases_nothing_is_claimed():
     found = report(hand_made({"mean": 6, "alone-a": 18}), np.zeros(60, bool), "mean", "accuracy", Sureness(100, 0.95, 0))
     assert found["complete"] == {"samples": 0, "groups": 0, "candidates": {}, "gain_over_best_single": None}
     assert found["samples"] == 60
+
+
+def test_a_name_between_two_dollars_is_no_formula(tmp_path):
+    truth = np.array([0, 1, 1])
+    for number, names in enumerate([("$1_$2", "a$%b$"), ("$10-$20", "b"), ("10-20", "b")]):
+        draw_confusion(tmp_path / f"{number}.png", truth, truth, names)
+    assert (tmp_path / "1.png").read_bytes() != (tmp_path / "2.png").read_bytes()

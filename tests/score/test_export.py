@@ -61,6 +61,8 @@ def test_the_command_writes_a_bundles_head_and_says_what_it_answers(tmp_path: Pa
     bundle, to = small.bundle(tmp_path / "made/bundle", ("photo",)), tmp_path / "head.onnx"
     assert main([str(to), "--bundle", str(bundle.folder)]) == 0
     assert "the head concat of photo" in capsys.readouterr().out
+    assert main([str(tmp_path), "--bundle", str(bundle.folder)]) == 2
+    assert f"{tmp_path} cannot be written: Is a directory" in capsys.readouterr().err
     session = onnxruntime.InferenceSession(str(to), providers=["CPUExecutionProvider"])
     about = json.loads(session.get_modelmeta().custom_metadata_map["nightloom"])
     assert about["label"] == {

@@ -51,6 +51,7 @@ def read(*words: str) -> list[dict[str, bytes]]:
         (["note=no finding"], {"note": b"no finding"}),
         (["note=seven"], {"note": b"seven"}),
         (["note=a=b"], {"note": b"a=b"}),
+        ([f"note={'肺に影' * 100}"], {"note": ("肺に影" * 100).encode()}),  # no blank, and too long for a file's name
         (["age=47", "sex=f"], {"person": b'{"age":"47","sex":"f"}'}),
         (["sex=f"], {"person": b'{"age":null,"sex":"f"}'}),
         (["person=row.json"], {"person": b'{"age":"7","sex":null}'}),
@@ -79,6 +80,8 @@ def test_several_of_each_are_several_samples() -> None:
         ),
         (["odd.bin"], ContractBroken, r"'odd.bin' is no modality's by its suffix: say which"),
         (["front=a.png"], UnknownName, r"unknown modality or column 'front'; known: age, clip, left, note, person, right, sex"),
+        (["front=" + "a" * 300], UnknownName, r"unknown modality or column 'front'"),
+        (["left=" + "a" * 300], ContractBroken, r"cannot be read: File name too long"),
         (["left=none.png"], ContractBroken, r"left=none.png cannot be read: No such file"),
         (["left=."], ContractBroken, r"left=. cannot be read: Is a directory"),
         (["note=none.txt"], ContractBroken, r"note=none.txt cannot be read: No such file"),

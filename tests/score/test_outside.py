@@ -67,6 +67,15 @@ def test_the_command_tells_people_and_programs(zone, bundle: Bundle, capsys: pyt
 def test_what_cannot_be_scored_is_told(tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     land(tmp_path / "zone/a", drawn(3))
     (tmp_path / "empty").mkdir()
-    for place, says in (("zone", "no sample of"), ("empty", "holds no batch of samples"), ("nowhere", "is not here")):
+    land(tmp_path / "lost/b", drawn(3), label=["cat"] * 3)
+    for path in (tmp_path / "lost/b").rglob("*.*"):
+        if path.name != "metadata.csv":
+            path.unlink()
+    for place, says in (
+        ("zone", "no sample of"),
+        ("lost", "could be used: "),
+        ("empty", "holds no batch of samples"),
+        ("nowhere", "is not here"),
+    ):
         assert main([str(tmp_path / place), "--bundle", str(bundle.folder)]) == 2
         assert says in capsys.readouterr().err
