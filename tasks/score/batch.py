@@ -20,7 +20,7 @@ from tasks.ingest.rows import Content, Rows
 from tasks.ingest.table import Line
 from tasks.ingest.times import seconds
 from tasks.score.answers import answered, missing, schema
-from tasks.score.drift import Drift, drift
+from tasks.score.drift import Drift, drifts
 from tasks.score.look import Floats, Look, in_units, look_at
 from tasks.score.model import Gone, Model
 from tasks.score.reference import Gathered
@@ -151,14 +151,16 @@ class _Work:
         if self.model.reference is None:
             return None
         units = in_units(self.model.bundle.kinds)
-        found = drift(self._inputs.table(), self.model.reference.inputs, self.model.least)
+        reference = self.model.reference
+        tables = [(self._inputs.table(), reference.inputs), (self._outputs.table(), reference.outputs)]
+        found = drifts(tables, self.model.least)
         for one in found:
             if one.factor is not None and one.column in units:
                 raise ContractBroken(
                     f"{self.landed.place}: {one.column} is {1 / one.factor:.4g} times that of the training data, and otherwise"
                     " like it: another unit or rate? Bring it to what the model was trained on"
                 )
-        return [*found, *drift(self._outputs.table(), self.model.reference.outputs, self.model.least)]
+        return found
 
     def _kept(self, row: Row) -> Row:
         """The row, or what is kept of it when its sample was erased: its number."""

@@ -7,7 +7,7 @@ columns are looked at together, as in Westfall, Young, "Resampling-Based Multipl
 one in twenty is warned about, however many columns there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Drift:
     Attributes:
         column: e.g. `audio rms`, or a target.
         distance: 0 … 1.
-        chance: the distance that chance alone exceeds in at most one of twenty batches, in any of the columns.
+        chance: the distance that chance alone exceeds in at most `tail` of batches, in any of the columns.
         drifted: whether that is exceeded, and by a distance that is worth telling.
         factor: what the values would have to be multiplied with to be the reference's, where nothing else differs; else None.
     """
@@ -54,13 +54,19 @@ class Drift:
         return f"{self.column} lies {self.distance:.2f} from the training data; chance reaches {self.chance:.2f}"
 
 
-def drift(batch: pd.DataFrame, reference: pd.DataFrame, least: float, seed: int = 0) -> list[Drift]:
+def drifts(tables: Sequence[tuple[pd.DataFrame, pd.DataFrame]], least: float) -> list[Drift]:
+    """Compare tables of one batch, each with its reference: of batches like these one in twenty is told, by any of them."""
+    return [found for batch, reference in tables for found in drift(batch, reference, least, TAIL / len(tables))]
+
+
+def drift(batch: pd.DataFrame, reference: pd.DataFrame, least: float, tail: float = TAIL, seed: int = 0) -> list[Drift]:
     """Compare the columns that both tables have, but for those with fewer than FEWEST values on a side.
 
     Args:
         batch: `group` ("" where it is not told) and a column per thing that is compared: numbers, NaN where missing, or texts.
         reference: the same of training data.
         least: the smallest distance that is worth telling.
+        tail: how many of the batches that are like the reference may be told, by any of the columns.
         seed: of the draws.
     """
     columns = [
@@ -72,7 +78,7 @@ def drift(batch: pd.DataFrame, reference: pd.DataFrame, least: float, seed: int 
         return []
     drawn = draws(reference[GROUP], *_size(batch), np.random.default_rng(keyed_seed(seed, "drift")))
     by_chance = {name: _by_chance(reference[name], drawn) for name in columns}
-    reach = _reach(by_chance)
+    reach = _reach(by_chance, tail)
     found = []
     for name in columns:
         away = distance(batch[name].dropna(), reference[name].dropna())
@@ -136,12 +142,12 @@ def _distances(column: pd.Series, drawn: Flags) -> Floats:
     return np.asarray(np.where(both, np.abs(gap).sum(axis=1) / 2, 0.0))
 
 
-def _reach(by_chance: Mapping[str, Floats]) -> dict[str, float]:
-    """Per column the distance that is exceeded in any of them in at most TAIL of the draws."""
+def _reach(by_chance: Mapping[str, Floats], tail: float) -> dict[str, float]:
+    """Per column the distance that is exceeded in any of them in at most `tail` of the draws."""
     middle = {name: float(values.mean()) for name, values in by_chance.items()}
     spread = {name: float(values.std()) for name, values in by_chance.items()}
     scaled = [(values - middle[name]) / spread[name] for name, values in by_chance.items() if spread[name] > 0]
-    steps = float(np.quantile(np.max(scaled, axis=0), 1 - TAIL, method="higher")) if scaled else 0.0
+    steps = float(np.quantile(np.max(scaled, axis=0), 1 - tail, method="higher")) if scaled else 0.0
     return {name: min(1.0, middle[name] + steps * spread[name]) for name in by_chance}
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from tasks.score import drift as drifting
-from tasks.score.drift import DRAWS, distance, draws, drift
+from tasks.score.drift import DRAWS, distance, draws, drift, drifts
 
 
 def table(rng, groups, size, spread=1.0, shift=0.0):
@@ -63,6 +63,23 @@ def test_of_batches_like_the_reference_one_in_twenty_is_told(told, monkeypatch):
         false += any(one.drifted for one in drift(batch, reference, least=0.0))
     assert false <= 11
     assert naive > 25  # what a test that takes samples for independent would say
+
+
+def test_inputs_and_answers_together_are_told_no_oftener_than_one_of_them(monkeypatch):
+    """5 % of 50 are 2.5; more than 7 come by chance less than once in 100 times."""
+    monkeypatch.setattr(drifting, "DRAWS", 80)
+    rng = np.random.default_rng(6)
+    together = apart = 0
+    for _ in range(50):
+        pairs = []
+        for _ in range(4):  # more than there are, so that what each would do by itself shows
+            everything = table(rng, groups=50, size=2)
+            ours = everything["group"].isin([f"g{n}" for n in rng.choice(50, 10, replace=False)])
+            pairs.append((everything[ours], everything[~ours]))
+        together += any(one.drifted for one in drifts(pairs, least=0.0))
+        apart += any(one.drifted for batch, reference in pairs for one in drift(batch, reference, least=0.0))
+    assert together <= 7
+    assert apart > 7
 
 
 def test_planted_drift_is_told_and_what_did_not_drift_is_not():
