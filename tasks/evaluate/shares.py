@@ -2,7 +2,8 @@
 
 Shapley, "A Value for n-Person Games", 1953; of modalities as players: Hu, Li, Zhou, "SHAPE: An Unified Approach to Evaluate the
 Contribution and Cooperation of Individual Modalities", IJCAI 2022. What a subset is worth is what the model answers when the
-other modalities are not there, which training with modality dropout has shown it; with none it answers the train split's prior.
+other modalities are not there, which training with modality dropout has shown it; with none it answers the train split's prior,
+at its temperature like every answer.
 """
 
 from collections.abc import Callable, Mapping

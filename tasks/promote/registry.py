@@ -19,6 +19,7 @@ from packaging.version import Version
 
 from tasks.errors import ContractBroken, NoData, UnknownName
 from tasks.run.git import git
+from tasks.run.settings import elsewhere
 
 MODEL = "fused-model"
 VERSION_TAG = re.compile(rf"{MODEL}@(v(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*))")
@@ -177,7 +178,7 @@ def readable(central: str) -> Iterator[Path]:
     if Path(central).is_dir():
         yield Path(central)
         return
-    if "://" not in central and "@" not in central:
+    if not elsewhere(central):
         raise NoData(f"no repository at {central}: `make run` creates it, or set NIGHTLOOM_CENTRAL to where it is")
     with tempfile.TemporaryDirectory(prefix="nightloom-registry-") as folder:
         git("clone", "--quiet", "--bare", central, folder)

@@ -78,7 +78,15 @@ def _bytes(name: str, value: Any, path: Any, text: bool) -> bytes | None:
         return bytes(value)
     if isinstance(value, str) and value.strip():
         return value.encode() if text else _decoded(name, value)
-    return Path(path).read_bytes() if isinstance(path, str) and path else None
+    return _read(name, path) if isinstance(path, str) and path else None
+
+
+def _read(name: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        told = f"{name}_file_name holds {path[:200]!r}, which cannot be read where the model is served: {error.strerror}"
+        raise mlflow.MlflowException.invalid_parameter_value(told) from error
 
 
 def _decoded(name: str, value: str) -> bytes:

@@ -72,7 +72,7 @@ def _limits(verdict: Mapping[str, Any], scores: Mapping[str, Any]) -> Iterator[s
     yield "## Limits"
     yield ""
     yield "- The scores hold for data like the test set's; what drifts away from it is not covered by them."
-    yield "- Intervals are resampled by group; they do not tell what a group that nobody has seen would do."
+    yield "- Intervals are clustered by group: they hold for new groups that are like the test set's."
     warned = [row for row in verdict["rows"] if not row["blocking"] and row["verdict"] == "fail"]
     yield from (f"- {row['name']} ({WARNS}): {code(row['reason'])}" for row in warned)
     if told := scores.get("calibration"):

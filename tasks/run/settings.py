@@ -171,4 +171,9 @@ def _central(home: Path) -> str:
 
 def _place(where: str) -> str:
     """A URL or `host:path` as it is, a path made absolute: tasks work in other folders."""
-    return where if re.match(r"[\w.+-]+://|[\w.@-]+:", where) else str(Path(where).absolute())
+    return where if elsewhere(where) else str(Path(where).absolute())
+
+
+def elsewhere(where: str) -> bool:
+    """Whether a repository or a remote is a URL or `host:path`, as git takes them, and no path of this machine."""
+    return re.match(r"[\w.+-]+://|[\w.@-]+:", where) is not None

@@ -7,7 +7,8 @@ gives them; those of a bundle that knows domains after `bundle.domains.normalise
     outputs   <target> float32 [batch, classes]: logits; of a value [batch, 1]: standardised, see the file's metadata
 
 The metadata `nightloom` is JSON: per target its type and classes, the mean and deviation of a value, the temperature that
-logits are divided by before they become probabilities, and the prior that answers for a sample of which no modality is there.
+logits are divided by before they become probabilities, and the prior that answers, at that temperature too, for a sample of
+which no modality is there.
 """
 
 import argparse

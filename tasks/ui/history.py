@@ -12,7 +12,7 @@ from tasks.central.repository import create_central
 from tasks.promote import registry
 from tasks.promote.registry import MODEL, ROLLED_BACK, VERSION_TAG, Reign, Tag
 from tasks.run.git import git
-from tasks.run.settings import Settings
+from tasks.run.settings import Settings, elsewhere
 
 BEST = ("champion", "floor")  # the rows that say most of why a candidate was let in, the first that was answered
 _ONE_AT_A_TIME = threading.Lock()
@@ -131,7 +131,7 @@ def moment(date_s: int) -> str:
 
 def at_hand(s: Settings) -> Path:
     """Central itself, or a copy of the registry's tags and their commits below <home>/ui, as new as central is."""
-    if Path(s.central).is_dir() or not _elsewhere(s.central):
+    if Path(s.central).is_dir() or not elsewhere(s.central):
         return Path(s.central)  # one that is not there: the registry says so
     copy = s.home / "ui" / "registry.git"
     tags = f"+refs/tags/{MODEL}*:refs/tags/{MODEL}*"
@@ -139,10 +139,6 @@ def at_hand(s: Settings) -> Path:
         create_central(copy)
         git("fetch", "--quiet", "--no-tags", "--depth=1", s.central, tags, cwd=copy)
     return copy
-
-
-def _elsewhere(central: str) -> bool:
-    return "://" in central or "@" in central
 
 
 def _messages(repository: Path, commits: Iterable[str]) -> dict[str, str]:

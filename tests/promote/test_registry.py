@@ -115,5 +115,13 @@ def test_unknown_versions_and_places_are_named(repository: Path) -> None:
         registry.champion(str(repository / "nowhere"))
 
 
+def test_host_and_path_is_a_place_elsewhere(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = tmp_path / "ssh"  # what git calls with options, the host and a command: here the host is this machine
+    host.write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
+    host.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(host))
+    assert registry.versions(f"host:{repository / 'central.git'}") == registry.versions(str(repository / "central.git"))
+
+
 def test_one_line_leaves_no_way_to_a_second_one() -> None:
     assert one_line(" a\r\nb\x1fc\x1ed\u2028e ") == "a b c d e"

@@ -119,3 +119,9 @@ def test_what_it_cannot_take_is_told(served: str) -> None:
     told = post(served, [{"photo": "p.png"}])
     assert told.status_code == 400
     assert "photo holds 'p.png'…, no base64; a file's path goes into photo_file_name" in told.json()["message"]
+    told = post(served, [{"photo_file_name": "nowhere.png"}])
+    assert told.status_code == 400
+    assert (
+        "photo_file_name holds 'nowhere.png', which cannot be read where the model is served: No such file"
+        in told.json()["message"]
+    )
