@@ -77,8 +77,8 @@ def auroc(truth: Labels, answer: Array, group: Labels, groups: int, classes: int
     """How often a sample of the class is given a higher probability than one of another class; equal ones count half.
 
     Of two classes that of the second; of more, each against all others, and their mean (Hand, Till, Machine Learning 2001,
-    take pairs instead; this is scikit-learn's `roc_auc_score(multi_class="ovr")`). A class that has no sample, or no other, is
-    left out; 0.5, as of a constant answer, when none is left.
+    take pairs instead; this is scikit-learn's `roc_auc_score(multi_class="ovr")`); of several labels their mean. A class that
+    has no sample, or no other, is left out; 0.5, as of a constant answer, when none is left.
     """
     return _ranked(_above, 0.5, truth, answer, group, groups, classes)
 
@@ -87,8 +87,8 @@ def auprc(truth: Labels, answer: Array, group: Labels, groups: int, classes: int
     """Average precision: at each sample of the class, the class's share of all that are at least as probable; their mean.
 
     Without interpolation, which flatters (Davis, Goadrich, ICML 2006): scikit-learn's `average_precision_score`. Of two classes
-    that of the second; of more each against all others, and their mean. A constant answer scores the class's share. A class
-    without a sample is left out; 0 when none is left.
+    that of the second; of more each against all others, and their mean; of several labels their mean. A constant answer scores
+    the class's share. A class without a sample is left out; 0 when none is left.
     """
     return _ranked(_precise, 0.0, truth, answer, group, groups, classes)
 
@@ -114,7 +114,9 @@ def _ranked(
     area: Callable[[Counts], Array], nothing: float, truth: Labels, answer: Array, group: Labels, groups: int, classes: int
 ) -> Tally:
     """Sort once by each class's probability; a resample then only counts."""
-    orders = [Order.of(truth == c, answer[:, c], group) for c in ([1] if classes == 2 else range(classes))]
+    several = truth.ndim == 2
+    mine = {c: truth[:, c] == 1 if several else truth == c for c in ([1] if classes == 2 and not several else range(classes))}
+    orders = [Order.of(rows, answer[:, c], group) for c, rows in mine.items()]
     orders = [order for order in orders if len(order.mine)]
 
     def drawn(times: Times) -> Array:

@@ -26,10 +26,10 @@ LOSSES = {
 # Named as in scikit-learn, whose rule holds too: higher is better, so that errors are counted below 0.
 METRICS = {
     "classification": ("accuracy", "macro_f1", "weighted_f1", "auroc", "auprc"),
-    "multilabel": ("macro_f1", "weighted_f1", "accuracy"),  # accuracy: of the whole set of labels
+    "multilabel": ("macro_f1", "weighted_f1", "accuracy", "auroc", "auprc"),  # accuracy: of the whole set of labels
     "regression": ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error"),
 }
-RANKING = ("auroc", "auprc")  # metrics of probabilities, not of what they decide for; of two classes those of the last one
+RANKING = ("auroc", "auprc")  # metrics of probabilities, not of what they decide for; of two classes that of the last one
 IN_UNITS = "neg_"  # metrics so named count in the target's own unit, the others are shares
 
 SEPARATOR = "|"  # between the names of a multilabel cell

@@ -36,9 +36,11 @@ def several(rng, samples, labels):
 
 
 def ranked(of):
-    """Mean over the classes one against the rest; of two classes, of the last one."""
+    """Mean over the classes one against the rest; of two classes, of the last one; over several labels."""
 
     def score(truth, answer):
+        if truth.ndim == 2:
+            return of(truth, answer, average="macro")
         if answer.shape[1] == 2:
             return of(truth, answer[:, 1])
         return np.mean([of(truth == k, answer[:, k]) for k in range(answer.shape[1])])

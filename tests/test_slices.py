@@ -38,6 +38,25 @@ def test_slices_are_classes_absent_modalities_domains_and_named_columns():
     assert "label = cat" not in slices(SAMPLES, [], "label", OUTPUT, "macro_f1")
 
 
+def test_a_column_of_many_numbers_is_cut_at_its_quartiles():
+    ages = np.random.default_rng(0).permutation(np.arange(20, 100))
+    cells = [*map(str, ages), "", ""]
+    many = pa.table({"label": [0] * 82, "slice age": cells, "has_a": [True] * 82})
+    found = slices(many, ["age"], "label", OUTPUT, "r2")
+    assert {name: (rows.sum(), set(ages[rows[:80]])) for name, rows in found.items()} == {
+        f"age {low} … {low + 19}": (20, set(range(low, low + 20))) for low in (20, 40, 60, 80)
+    }
+    few = pa.table({"label": [0] * 80, "slice age": [str(age // 10) for age in ages], "has_a": [True] * 80})
+    assert set(slices(few, ["age"], "label", OUTPUT, "r2")) == {f"age = {tens}" for tens in range(2, 10)}
+    words = many.set_column(1, "slice age", pa.array([*cells[:-3], "0 old", "", ""]))
+    assert "age = 0 old" in slices(words, ["age"], "label", OUTPUT, "r2")
+    heaped = many.set_column(1, "slice age", pa.array([*(["0"] * 60), *map(str, range(20)), "", ""]))
+    assert {name: rows.sum() for name, rows in slices(heaped, ["age"], "label", OUTPUT, "r2").items()} == {
+        "age = 0": 61,
+        "age 1 … 19": 19,
+    }
+
+
 def test_a_column_with_a_value_of_its_own_in_every_sample_does_not_flood():
     many = pa.table({"label": [0] * 200, "slice id": [f"v{i}" for i in range(200)], "has_a": [True] * 200})
     assert len(slices(many, ["id"], "label", OUTPUT, "accuracy")) == MOST
