@@ -315,12 +315,19 @@ def test_a_version_has_a_model_card(clone: Clone, up: Rest, approved: str) -> No
     assert "verdict: promote, decided by champion" in card
 
 
-def test_dvc_compares_the_scores_of_two_commits(clone: Clone, approved: str) -> None:
-    words = ["dvc", "metrics", "diff", "--json", "fused-model@v1.0.0", f"fused-model@{clone.champion()}"]
+def test_dvc_compares_the_scores_and_pictures_of_two_commits(clone: Clone, approved: str, tmp_path: Path) -> None:
+    versions = ["fused-model@v1.0.0", f"fused-model@{clone.champion()}"]
     git("fetch", "--quiet", "--tags", str(clone.home / "central.git"), cwd=clone.folder)
-    told = subprocess.run(words, cwd=clone.folder, capture_output=True, text=True, check=True).stdout
-    (scores,) = json.loads(told).values()
+
+    def dvc(*words: str) -> str:
+        return subprocess.run(["dvc", *words], cwd=clone.folder, capture_output=True, text=True, check=True).stdout
+
+    (scores,) = json.loads(dvc("metrics", "diff", "--json", *versions)).values()
     assert 0 < scores["samples"]["old"] < scores["samples"]["new"]
+    dvc("plots", "diff", "--out", str(tmp_path / "plots"), *versions)
+    drawn = {path.read_bytes() for path in (tmp_path / "plots").rglob("*.png")}
+    assert len(drawn) == 4  # scores and shares of both
+    assert (tmp_path / "plots/index.html").is_file()
 
 
 @pytest.mark.parametrize("name", ["phone", "screen"])
