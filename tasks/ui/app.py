@@ -1,6 +1,6 @@
 """The addresses below /nightloom of Airflow's API server: whoever asks must be logged in there and may read the DAG."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from tasks.report.card import CARD
 from tasks.run.redact import redacted
 from tasks.run.settings import settings
 from tasks.ui import runs
-from tasks.ui.history import history
+from tasks.ui.history import Champion, Made, history
 
 HERE = Path(__file__).parent
 LINK = (HERE / "link.js").read_text()
@@ -110,10 +110,14 @@ def run_file(dag_id: str, run_id: str, path: str) -> Response:
 @app.get("/registry", dependencies=[of_the_night])
 def registry_page() -> Response:
     """The registry's history, as central has it now."""
-    champions, versions = history(settings())
+    return html(drawn(*history(settings())))
+
+
+def drawn(champions: Sequence[Champion], versions: Sequence[Made]) -> str:
+    """The registry's page."""
     page = templates.get_template("history.html")
     ours = {"style": report.STYLE, "script": Markup(LINK), "quote": _quoted}  # noqa: S704  our own file
-    return html(page.render(**ours, champions=champions, versions=versions))
+    return page.render(**ours, champions=champions, versions=versions)
 
 
 def _quoted(text: str) -> str:

@@ -68,8 +68,7 @@ def test_a_page_that_nobody_has_is_told_from_what_airflow_kept() -> None:
 def test_what_people_wrote_into_the_registry_is_escaped() -> None:
     champion = Champion(2, "v1.0.0", "2026-11-01 12:00", None, True, EVIL, EVIL, EVIL, f"a+b {EVIL}")
     version = Made("v1.0.0", "2026-11-01 12:00", RUN, (1, 2), EVIL, (EVIL,))
-    page = app.templates.get_template("history.html")
-    text = page.render(style="", script="", champions=[champion], versions=[version], quote=app._quoted)
+    text = app.drawn([champion], [version])
     assert "<script>alert" not in text
     assert 'href="../dags/rollback/runs/a%2Bb%20%3Cscript%3Ealert%281%29%3C%2Fscript%3E"' in text
     assert 'href="runs/retrain/manual__2026-11-01T02%3A00%3A00%2B00%3A00/"' in text
