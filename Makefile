@@ -50,10 +50,10 @@ reproduce: $(STAMP) ## VERSION=v1.0.0: make a version again from nothing, and co
 	@$(BIN)/python -m tasks.reproduce $(VERSION)
 
 erase: $(STAMP) ## SAMPLES="id …": what would go; with REASON="why" YES=1: erase them everywhere
-	@$(BIN)/python -m tasks.erase $(SAMPLES) --reason "$(REASON)" $(if $(YES),--yes) $(if $(IDLE),--idle)
+	@$(BIN)/python -m tasks.erase $(SAMPLES) --reason "$(REASON)" $(if $(filter 1,$(YES)),--yes) $(if $(filter 1,$(IDLE)),--idle)
 
 gc: $(STAMP) ## what nothing needs any more; with YES=1: delete it
-	@$(BIN)/python -m tasks.gc $(if $(YES),--yes) $(if $(IDLE),--idle)
+	@$(BIN)/python -m tasks.gc $(if $(filter 1,$(YES)),--yes) $(if $(filter 1,$(IDLE)),--idle)
 
 chaos: $(STAMP) ## NIGHTS=20 SEED=0: kill anything, anytime, under real Airflow; every night must come to the same bytes
 	@$(BIN)/python -m tests.chaos --nights $(or $(NIGHTS),20) --seed $(or $(SEED),0)

@@ -24,7 +24,7 @@ from tasks.run.operators import RETRY, Admit, After, Docs, OpenRun, Share, Share
 from tasks.run.promotion import Again, Close, Promote, Verify  # noqa: E402
 
 AT_ONCE = timedelta(0)  # after its hour no night is made up for: Airflow's default starts one in the first tenth of the day
-HOME = Path(os.environ.get("NIGHTLOOM_HOME", ROOT / ".nightloom"))
+HOME = Path(os.environ.get("NIGHTLOOM_HOME") or ROOT / ".nightloom")
 SCHEDULE = os.environ.get("NIGHTLOOM_SCHEDULE", "0 2 * * *")
 SHARES = int(os.environ.get("NIGHTLOOM_SHARES", "1"))
 CONTROL = "control"  # the queue of the workers that may write to central; one machine ignores queues

@@ -432,6 +432,15 @@ def test_a_version_is_verified_bit_for_bit_and_the_registry_says_so(clone: Clone
         assert line in entry.splitlines()
 
 
+def test_a_version_that_cannot_be_made_again_is_a_red_run_and_is_told(up: Rest, web: Web) -> None:
+    conf = {"logical_date": None, "conf": {"version": "v9.9.9"}}
+    run = str(up.call("POST", "/dags/verify/dagRuns", conf)["dag_run_id"])
+    path = f"/dags/verify/dagRuns/{run}"
+    assert until(lambda: (now := up.call("GET", path)["state"]) in OVER and now, lambda: "verify did not end") == "failed"
+    told = until(lambda: [body for _, body in web.got if body["run"] == run], lambda: "nobody was told")
+    assert [(body["event"], body["why"][:31]) for body in told] == [("failure", "remake: unknown version 'v9.9.9'")]
+
+
 def test_the_champion_predicts_what_has_landed_for_it_and_labels_that_come_later_score_it(clone: Clone, up: Rest) -> None:
     predictions = clone.home / "remote/predictions"
     live = predictions / "live/v1.0.0.json"

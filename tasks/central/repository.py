@@ -23,6 +23,7 @@ esac
 def create_central(central: Path) -> bool:
     """Make the bare repository with its hook, whole or not at all; False when it is there."""
     if (central / "HEAD").is_file():
+        _hooked(central)
         return False
     central.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{central.name}-", dir=central.parent))
@@ -42,9 +43,14 @@ def create_central(central: Path) -> bool:
 def _fill(aside: Path, central: Path) -> None:
     git("init", "--quiet", "--bare", "--initial-branch=main", str(aside))
     git("config", "receive.shallowUpdate", "true", cwd=aside)  # a checkout may be a shallow clone
-    # A person's own core.hooksPath must not switch central's hook off.
-    git("config", "core.hooksPath", str(central / "hooks"), cwd=aside)
+    _hooked(aside)
     hook = aside / "hooks" / "update"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(HOOK)
     hook.chmod(0o755)
+
+
+def _hooked(central: Path) -> None:
+    """A person's own core.hooksPath must not switch central's hook off; seen from itself, so that it may be moved."""
+    if "hooksPath = hooks\n" not in (central / "config").read_text():
+        git("config", "core.hooksPath", "hooks", cwd=central)

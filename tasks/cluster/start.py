@@ -39,8 +39,8 @@ def start(root: Path) -> None:
     airflow("db", "migrate")
     airflow("pools", "set", "gpu", os.environ.get("NIGHTLOOM_GPUS", "1"), "one task per GPU")
     person = ("--firstname", "Nightloom", "--lastname", "Admin", "--email", "admin@localhost")
-    airflow("users", "create", "--username", USER, "--role", "Admin", "--password", admin, *person)
-    airflow("users", "reset-password", "--username", USER, "--password", admin)
+    airflow("users", "create", "--username", USER, "--role", "Admin", f"--password={admin}", *person)
+    airflow("users", "reset-password", "--username", USER, f"--password={admin}")  # it may begin with -
     print(f"deployed {push(root, s)[:10]} to {s.central}", flush=True)
 
 

@@ -51,7 +51,7 @@ def _push(root: Path, central: Path, refs: list[str]) -> None:
 def _check_out(central: Path, deployed: Path, commit: str) -> None:
     if not (deployed / ".git").is_dir():
         git("clone", "--quiet", "--no-checkout", str(central), str(deployed))
-    git("fetch", "--quiet", "origin", "+refs/heads/main:refs/remotes/origin/main", cwd=deployed)
+    git("fetch", "--quiet", str(central), "+refs/heads/main:refs/remotes/origin/main", cwd=deployed)  # where it is by now
     git("checkout", "--quiet", "--force", "--detach", commit, cwd=deployed)
     git("clean", "-ffdq", cwd=deployed)
     for dag in (deployed / "dags").glob("*.py"):

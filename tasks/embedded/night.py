@@ -16,7 +16,7 @@ from tasks.embedded.sample import SAMPLE, land_next
 from tasks.embedded.summary import Night, look_further, render
 from tasks.errors import Refused
 from tasks.params import Ingest
-from tasks.run.settings import Settings, settings
+from tasks.run.settings import Settings, approval_hours, channels, settings
 from tasks.run.workspace import sweep
 
 DAG = "retrain"
@@ -60,7 +60,13 @@ def run(root: Path, recipe: str = SAMPLE) -> int:
 
 
 def prepare(root: Path, s: Settings) -> str:
-    """Bring the checkout's commit to where Airflow reads it; say what is left out."""
+    """Bring the checkout's commit to where Airflow reads it; say what is left out.
+
+    Raises:
+        TasksError: a setting is wrong, also of what is asked for at a night's end: who is told, and how long a person has.
+    """
+    channels()
+    approval_hours()
     missing = preflight.left_out(root)
     if missing:
         say(missing)

@@ -10,6 +10,7 @@ from tasks.embedded.deploy import bring_back, deploy
 from tasks.embedded.group import Group
 from tasks.embedded.night import DAG, active_runs, prepare, say, start
 from tasks.embedded.rest import Rest, Unreachable
+from tasks.errors import WrongValue
 from tasks.run.git import git
 from tasks.run.settings import Settings, settings
 
@@ -32,6 +33,8 @@ def up(root: Path) -> int:
     preflight.check_checkout(root)
     with preflight.only_one(s.home, "make up"):
         port, mlflow_port = preflight.port("NIGHTLOOM_PORT"), preflight.port("NIGHTLOOM_MLFLOW_PORT")
+        if port == mlflow_port:
+            raise WrongValue(f"NIGHTLOOM_PORT and NIGHTLOOM_MLFLOW_PORT are both {port}: MLflow needs a port of its own")
         prepare(root, s)
         with Group(environment.environment(s, root, port), cwd=s.home / "deployed") as group:
             rest = start(group, s, port, tuple(airflow.PROCESSES))

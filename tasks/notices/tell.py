@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import BaseNotifier, BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
 
 from tasks.notices import notice
 from tasks.notices.notice import Notice
@@ -45,8 +46,9 @@ class Notify(BaseOperator):
     """Tell that a run failed: a task, since a killed worker tells nothing; with the rule `one_failed` a good night has none."""
 
     def execute(self, context: Any) -> None:
-        """Tell it."""
+        """Tell it, and fail: Airflow calls a run good whose last tasks are."""
         Tell(failed)(context)
+        raise AirflowFailException("this run failed: see the tasks before this one")
 
 
 def judged(context: Any) -> list[Notice]:

@@ -47,9 +47,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--reason", default="", help="with --rollback, or --run when a person must approve: why, for the record"
     )
     given = parser.parse_args(arguments)
-    if given.run and not (given.commit and given.approved_by):
+    if given.run is not None and not (given.commit and given.approved_by):
         parser.error("--run needs --commit and --approved-by")
-    chosen = next(act for name, act in ACTS.items() if getattr(given, name))
+    chosen = next(act for name, act in ACTS.items() if getattr(given, name) not in (None, False))
     try:
         print(chosen(settings(), given))
     except TasksError as mistake:
@@ -78,7 +78,8 @@ def _rollback(s: Settings, given: argparse.Namespace) -> str:
     answer = rollback(s, given.rollback, given.reason, run, given.approved_by or getuser())
     if not answer["rolled_back"]:
         return f"{answer['version']} reigns already, as champion #{answer['number']}: nothing to do"
-    return f"champion #{answer['number']} is {answer['version']} again\n{_resync(s, given)}"
+    print(f"champion #{answer['number']} is {answer['version']} again", flush=True)  # whether MLflow answers or not
+    return _resync(s, given)
 
 
 def _resync(s: Settings, given: argparse.Namespace) -> str:

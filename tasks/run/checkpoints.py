@@ -43,7 +43,7 @@ def _keep(memo: Memo, place: Path, over: threading.Event) -> None:
                 if seen.get(path.name) != mark:
                     memo.keep(path)
                     seen[path.name] = mark
-            except OSError as error:  # a full disk or a store that is away must not end a training
+            except Exception as error:  # a full disk, or a store that is away, must end neither a training nor this
                 print(f"checkpoint {path.name} could not be kept: {error}", flush=True)
 
 

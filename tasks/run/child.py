@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.run.redact import redacted
+from tasks.run.redact import redacted, without_secrets
 from tasks.run.secret import conceal, divide
 from tasks.stage import MISTAKE as MISTAKE
 
@@ -83,9 +83,9 @@ class Child:
             if pipe is not None:
                 pipe.close()
         self._answer.seek(0)
-        content = redacted(self._answer.read().decode())
+        content = self._answer.read().decode()
         self._answer.close()
-        return Ended(code, json.loads(content) if code == 0 and content else None, work, last)
+        return Ended(code, without_secrets(json.loads(content)) if code == 0 and content else None, work, last)
 
     def kill(self) -> None:
         """Kill the child and all it started."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import Any
 
 # user:password@ or token@ of an address; a lone user, as in ssh://git@host, is no secret
 LOGIN = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s/@:'\"]*):(?P<password>[^\s/@'\"]*)@", re.IGNORECASE)
@@ -17,6 +18,15 @@ def redacted(text: str) -> str:
     for value in _secrets():
         text = text.replace(value, HIDDEN)
     return text
+
+
+def without_secrets(answer: Any) -> Any:
+    """The same of every text in what JSON told; a number is none, whatever digits it has."""
+    if isinstance(answer, dict):
+        return {redacted(key): without_secrets(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [without_secrets(value) for value in answer]
+    return redacted(answer) if isinstance(answer, str) else answer
 
 
 def _secrets() -> list[str]:

@@ -68,13 +68,13 @@ def settings() -> Settings:
     Raises:
         WrongValue: a login stands in NIGHTLOOM_CENTRAL.
     """
-    home = Path(os.environ.get("NIGHTLOOM_HOME", ".nightloom")).absolute()
+    home = Path(_said("NIGHTLOOM_HOME", ".nightloom")).expanduser().absolute()
     mlflow = os.environ.get("NIGHTLOOM_MLFLOW", f"sqlite:///{home}/mlflow/mlflow.db")
     return Settings(
         home=home,
         central=_central(home),
-        remote=_place(os.environ.get("NIGHTLOOM_REMOTE", str(home / "remote"))),
-        cache=Path(os.environ.get("NIGHTLOOM_CACHE", home / "cache")).absolute(),
+        remote=_place(_said("NIGHTLOOM_REMOTE", str(home / "remote"))),
+        cache=Path(_said("NIGHTLOOM_CACHE", str(home / "cache"))).expanduser().absolute(),
         mlflow=mlflow,
         landing=os.environ.get("NIGHTLOOM_LANDING"),
         score_landing=os.environ.get("NIGHTLOOM_SCORE_LANDING"),
@@ -160,7 +160,7 @@ def git_login() -> dict[str, str]:
 
 
 def _central(home: Path) -> str:
-    central = os.environ.get("NIGHTLOOM_CENTRAL", str(home / "central.git"))
+    central = _said("NIGHTLOOM_CENTRAL", str(home / "central.git"))
     if central.startswith(("http://", "https://")) and "@" in urlsplit(central).netloc:
         raise WrongValue(
             "NIGHTLOOM_CENTRAL holds a login, which would be seen in logs: put it into NIGHTLOOM_GIT_USER and"
@@ -171,7 +171,12 @@ def _central(home: Path) -> str:
 
 def _place(where: str) -> str:
     """A URL or `host:path` as it is, a path made absolute: tasks work in other folders."""
-    return where if elsewhere(where) else str(Path(where).absolute())
+    return where if elsewhere(where) else str(Path(where).expanduser().absolute())
+
+
+def _said(name: str, otherwise: str) -> str:
+    """A variable; one that is empty says nothing."""
+    return os.environ.get(name) or otherwise
 
 
 def elsewhere(where: str) -> bool:

@@ -69,6 +69,21 @@ def test_central_refuses_to_forget(checkout: Path, s: Settings, words: list[str]
         git("push", s.central, *words, cwd=checkout)
 
 
+def test_a_home_that_was_moved_goes_on_and_its_central_still_refuses_to_forget(
+    checkout: Path, s: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(checkout, s)
+    git("push", s.central, "HEAD:refs/tags/v1", cwd=checkout)
+    git("config", "core.hooksPath", str(Path(s.central) / "hooks"), cwd=Path(s.central))  # as it was written once
+    s.home.rename(tmp_path / "elsewhere")
+    monkeypatch.setenv("NIGHTLOOM_HOME", str(tmp_path / "elsewhere"))
+    moved = settings()
+    new = commit(checkout, "params.yaml", "seed: 3\n")
+    assert deploy(checkout, moved) == new == head(tmp_path / "elsewhere/deployed")
+    with pytest.raises(GitFailed, match="a tag is written once"):
+        git("push", moved.central, ":refs/tags/v1", cwd=checkout)
+
+
 def closed_night(checkout: Path, s: Settings, parent: str = "HEAD") -> str:
     """A commit on central's `nightly` with a registry tag, as `close` and `promote` make them."""
     made = git("commit-tree", f"{parent}^{{tree}}", "-p", parent, stdin="promote: night-1\n", cwd=checkout)

@@ -132,6 +132,10 @@ def test_by_hand(three: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setenv("NIGHTLOOM_HOME", str(three.s.home))
     monkeypatch.setattr("tasks.promote.mirror.resync", lambda s: {"removed": [], "added": [], "champion": "v1.0.0"})
     with pytest.raises(SystemExit, match="2"):
+        main(["--rollback", ""])  # of a variable of the shell that is not set
+    with pytest.raises(SystemExit, match="2"):
+        main(["--run", ""])
+    with pytest.raises(SystemExit, match="2"):
         main(["--rollback", "v1.0.0"])
     assert "the reason is empty" in capsys.readouterr().err
     main(["--rollback", "v1.0.0", "--reason", "bad labels"])

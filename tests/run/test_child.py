@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tasks.run.child import scrubbed, scrubbed_environment
+from tasks.run.redact import without_secrets
 
 ASKER = """
 import sys
@@ -47,6 +48,13 @@ def wait_for(condition: object, limit_s: float) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end, "too slow"
         time.sleep(0.05)
+
+
+def test_secrets_leave_what_a_child_answers_and_numbers_stay_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_OUTPUT_TOKENS", "128000")
+    monkeypatch.setenv("SOME_PASSWORD", 'can"ary')
+    told = {"size": 128000, "of": [{'can"ary': 'a can"ary sings', "none": None}]}
+    assert without_secrets(told) == {"size": 128000, "of": [{"***": "a *** sings", "none": None}]}
 
 
 def test_a_secret_does_not_reach_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,17 @@ def test_a_relative_path_becomes_absolute_and_a_url_stays(
     assert settings().central == settings().remote == meant.format(here=tmp_path)
 
 
+def test_what_is_empty_says_nothing_and_a_home_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wanted = settings()
+    for name in ("HOME", "CENTRAL", "REMOTE", "CACHE"):
+        monkeypatch.setenv(f"NIGHTLOOM_{name}", "")
+    assert settings() == wanted
+    monkeypatch.setenv("HOME", str(tmp_path / "ada"))
+    for name in ("HOME", "REMOTE"):
+        monkeypatch.setenv(f"NIGHTLOOM_{name}", f"~/{name}")
+    assert (settings().home, settings().remote) == (tmp_path / "ada/HOME", str(tmp_path / "ada/REMOTE"))
+
+
 def test_a_login_in_the_address_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTLOOM_CENTRAL", "http://writer:canary@git/central.git")
     with pytest.raises(WrongValue, match="put it into NIGHTLOOM_GIT_USER and NIGHTLOOM_GIT_PASSWORD") as told:
