@@ -121,7 +121,7 @@ def _rollback(body: Mapping[str, Any]) -> object:
 def _score(body: Mapping[str, Any]) -> object:
     from tasks.run.scored import score
 
-    return score(settings(), body["version"])
+    return score(settings(), body["run"], body["version"])
 
 
 def _resync(body: Mapping[str, Any]) -> object:

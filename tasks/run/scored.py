@@ -30,18 +30,21 @@ STATE = ("data/1_raw.json", "data/1_raw.dvc", "data/erased.json")
 EVALUATED = REPORTS / "evaluate"
 
 
-def score(s: Settings, version: str = "", root: Path = ROOT) -> dict[str, Any]:
+def score(s: Settings, run: str, version: str = "", root: Path = ROOT) -> dict[str, Any]:
     """Predict the batches that a version has not predicted yet; then hold all versions to the labels that are known by now.
 
-    Twice is once: what is predicted is known by the batch's content and the version.
+    Twice is once: what is predicted is known by the batch's content and the version, and a run that is tried again tells what
+    its first try came to.
 
     Args:
         s: where central, remote and landing are.
+        run: the id of the run that asks.
         version: who predicts; empty: the champion.
         root: the checkout whose params.yaml names the zone.
 
     Returns:
-        `version`, `place` (of the predictions), `batches` (facts of the new ones), `problems` (batches that were refused, why),
+        `version`, `place` (of the predictions), `batches` (facts of those that this run predicted, but for the reasons, which
+        may name samples: Airflow keeps this), `problems` (batches that were refused, why),
         `waiting` (those that are not complete yet), `live` (see `held.hold`; None without labels), `fell` (why the version
         is known to be fallen since now, else ""), `retrain` (whether a fall starts a shadow run); or `nothing`: why there is
         nothing to do.
@@ -67,11 +70,14 @@ def score(s: Settings, version: str = "", root: Path = ROOT) -> dict[str, Any]:
         compared = _Workspace(name, folder, params)
         model = compared.model() if new else None
         batches = compared.landed()
-        predicted, problems = _predict(model, new, batches, shelf, known) if model else ([], [])
-        before = shelf.live(name).get("fallen")
-        live = hold(shelf, name, batches, params)
-    fell = "" if before or not live else live["fallen"]
+        problems = _predict(model, new, batches, shelf, known, run) if model else []
+        live = hold(shelf, name, batches, params, run)
+    ours = {key: facts for key, facts in known.items() if facts.get("run") == run and SAME not in facts}
+    predicted = [
+        {name: fact for name, fact in facts.items() if name != "reasons"} | {"key": key} for key, facts in ours.items()
+    ]
     told = {"version": name, "place": shelf.place, "batches": predicted, "problems": problems, "waiting": list(landing.waiting)}
+    fell = live["fallen"] if live and live.get("fell_in") == run else ""
     return {**told, "live": live, "fell": fell, "retrain": params.score.retrain}
 
 
@@ -150,15 +156,14 @@ class _Workspace:
 
 
 def _predict(
-    ready: _Ready, new: list[Landed], batches: list[Batch], shelf: Shelf, known: dict[str, dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Predict batches; return their facts, and why some were refused: the others go on."""
+    ready: _Ready, new: list[Landed], batches: list[Batch], shelf: Shelf, known: dict[str, dict[str, Any]], run: str
+) -> list[str]:
+    """Predict batches, which are `known` then; return why some were refused: the others go on."""
     from tasks.score.batch import score_batch
     from tasks.score.model import Gone
     from tasks.steady import steady
 
     gone = Gone(read_erased(ERASED), _withdrawn(batches))
-    found: list[dict[str, Any]] = []
     problems: list[str] = []
     with steady(ready.params.threads), tempfile.TemporaryDirectory(dir=ready.scratch) as scratch:
         tables = Path(scratch, "answers.parquet"), Path(scratch, "left_out.parquet")
@@ -172,25 +177,22 @@ def _predict(
                 problems.append(f"batch {landed.name}: {broken}")
                 print(f"refused: {problems[-1]}", flush=True)
                 continue
-            facts |= {**ready.promised, "stamp": seen, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-            found += _keep(shelf, key, facts, known, tables)
-    return found, problems
+            facts |= {**ready.promised, "stamp": seen, "at": datetime.now(UTC).isoformat(timespec="seconds"), "run": run}
+            _keep(shelf, key, facts, known, tables)
+    return problems
 
 
-def _keep(
-    shelf: Shelf, key: str, facts: dict[str, Any], known: dict[str, dict[str, Any]], tables: tuple[Path, Path]
-) -> list[dict[str, Any]]:
+def _keep(shelf: Shelf, key: str, facts: dict[str, Any], known: dict[str, dict[str, Any]], tables: tuple[Path, Path]) -> None:
     """Place what a batch came to; one with another's content only leaves a note of that."""
     twin = next((k for k, b in known.items() if b["digest"] == facts["digest"] and b["batch"] != facts["batch"]), None)
     if twin:
         print(f"{facts['batch']} holds what {known[twin]['batch']} holds: remove it", flush=True)
         shelf.note(facts["version"], key, {**facts, SAME: twin})
-        return []
+        return
     shelf.put(facts["version"], key, *tables, facts)
     known[key] = facts
     for line in lines(facts):
         print(line, flush=True)
-    return [{**facts, "key": key}]
 
 
 def _promised(scores: Mapping[str, Any]) -> dict[str, Any]:

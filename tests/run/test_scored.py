@@ -46,6 +46,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         made = create(folder)
+        self.runs = 0
         self.checkout, self.zone = made.checkout, folder / "to_score"
         self.s: Settings = replace(made.settings, score_landing=str(self.zone))
         self.zone.mkdir()
@@ -112,8 +113,9 @@ class House:
             git("tag", "-a", "-m", tag, tag, cwd=self.checkout)
             git("push", "--quiet", self.s.central, f"refs/tags/{tag}", cwd=self.checkout)
 
-    def score(self, version: str = "") -> dict[str, Any]:
-        return score(self.s, version, self.checkout)
+    def score(self, version: str = "", run: str = "") -> dict[str, Any]:
+        self.runs += 1
+        return score(self.s, run or f"run-{self.runs}", version, self.checkout)
 
     def table(self, version: str) -> pd.DataFrame:
         return pd.read_parquet(self.predictions / version)
@@ -159,6 +161,9 @@ def test_a_batch_is_predicted_once(house: House) -> None:
     assert list(table["label"]) == [("cat", "dog", "elk")[n] for n in best]
     assert list(table.loc[table["seen"], "sample_id"]) == ["t003"]  # it is one of the training samples
     before = sorted(house.predictions.rglob("*"))
+    assert "reasons" not in facts
+    again = house.score(run=f"run-{house.runs}")  # its second try: what the first one found is told all the same
+    assert (again["batches"], again["problems"]) == (told["batches"], [])
     assert house.score()["batches"] == []
     assert sorted(house.predictions.rglob("*")) == before
     assert not [path for path in before if path.name.startswith(".")]
@@ -193,6 +198,8 @@ def test_late_labels_become_a_live_score(house: House) -> None:
     assert read_json(house.predictions / "live/v1.0.0.json") == told["live"]
     picture = (house.predictions / "live/v1.0.0.png").stat()
     assert told["fell"] == told["live"]["fallen"]
+    again = house.score(run=f"run-{house.runs}")
+    assert (again["live"], again["fell"]) == (told["live"], told["fell"])
     again = house.score()
     assert (again["live"], again["fell"]) == (told["live"], "")  # a fall is news once
     assert (house.predictions / "live/v1.0.0.png").stat().st_mtime_ns == picture.st_mtime_ns  # nothing new is not drawn again
@@ -256,9 +263,11 @@ def test_without_its_training_data_a_version_predicts_and_no_drift_is_told(
 def test_a_zone_that_is_not_there_is_told(house: House) -> None:
     gone = replace(house.s, score_landing=str(house.zone / "nowhere"))
     with pytest.raises(NoData, match="nowhere is not here"):
-        score(gone, "", house.checkout)
+        score(gone, "run", "", house.checkout)
 
 
 def test_before_the_first_promotion_there_is_nothing_to_do(tmp_path: Path) -> None:
     made = create(tmp_path)
-    assert score(made.settings, "", made.checkout) == {"nothing": "there is no champion yet: a night has to promote one first"}
+    assert score(made.settings, "run", "", made.checkout) == {
+        "nothing": "there is no champion yet: a night has to promote one first"
+    }
