@@ -275,6 +275,23 @@ def keyed_seed(seed: int, *names: str) -> int:
     return int.from_bytes(hashlib.sha256(":".join([str(seed), *names]).encode()).digest()[:8], "big") >> 1
 
 
+class _Once(yaml.SafeLoader):
+    """YAML whose mappings name each key once; the plain loader takes the last one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that is there already.
+
+        Raises:
+            ConstructorError: so it is; it holds the place.
+        """
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
+            seen.add(key.value)
+        return dict(super().construct_mapping(node, deep))
+
+
 def load(path: Path = PARAMS, modality: str | None = None) -> Params:
     """Read and check params.yaml.
 
@@ -290,7 +307,9 @@ def load(path: Path = PARAMS, modality: str | None = None) -> Params:
     if not path.is_file():
         raise ContractBroken(f"{path} is not here: run from the repository's root")
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.load(path.read_text("utf-8"), _Once)  # noqa: S506  a SafeLoader
+    except UnicodeDecodeError as error:
+        raise ContractBroken(f"{path} is not UTF-8: {error}") from error
     except yaml.YAMLError as error:
         raise ContractBroken(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
@@ -312,6 +331,7 @@ def check(raw: Mapping[str, Any], modality: str | None = None) -> Params:
     targets = {name: read_target(name, body) for name, body in _mapping(raw, "targets").items()}
     params: Params = build(Params, {**plain, "modalities": modalities, "targets": targets}, "")
     _check_names(params)
+    _check_inputs(params)
     check_ranges(params)
     check_pace(params.train, bodies)
     if modality is None and params.train.finetune and all(chosen.encoder for chosen in modalities.values()):
@@ -378,3 +398,13 @@ def _check_names(params: Params) -> None:
         raise WrongValue(f"params.yaml: {', '.join(sorted(both))} cannot be a modality and a target")
     if params.gate.target and params.gate.target not in params.targets:
         raise UnknownName("target in params.yaml: gate.target =", params.gate.target, params.targets)
+
+
+def _check_inputs(params: Params) -> None:
+    for modality in params.modalities.values():
+        told = {*params.targets, "sample_id", "group", "split"} & set(getattr(modality.options, "columns", ()))
+        if told:
+            raise WrongValue(
+                f"params.yaml: modalities.{modality.name} has the column {min(told)}, which is no input: a model that is given"
+                " what it is asked for learns nothing"
+            )

@@ -1,5 +1,6 @@
 """What values of params.yaml may be, beyond their types."""
 
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,16 @@ COUNTS = (
     "pretrain.width",
     "pretrain.processes",
     "train.epochs",
+    "train.patience",
     "train.batch",
     "train.width",
+    "train.heads",
     "train.processes",
-    "evaluate.bootstrap",
     "gate.horizon",
     "ingest.partition_rows",
+    "ingest.partition_mb",
+    "ingest.file_mb",
+    "ingest.batch_rows",
 )
 SHARES = (
     "split.val",
@@ -32,9 +37,22 @@ SHARES = (
     "validate.quarantine_share",
     "validate.missing_share",
     "pretrain.hidden",
+    "pretrain.dropout",
+    "train.dropout",
     "train.modality_dropout",
     "train.distil",
 )
+RATES = ("pretrain.learning_rate", "train.learning_rate")
+NOT_NEGATIVE = (
+    "split.embargo_s",
+    "pretrain.weight_decay",
+    "train.weight_decay",
+    "validate.max_skew_s",
+    "validate.drift_warning",
+    "gate.margin",
+)
+RESAMPLES = 100  # fewer have no tails
+DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 CONFIDENCES = ("evaluate.confidence", "gate.confidence")
 
 ROWS = (  # of a verdict: the files of tasks/gate/rows/
@@ -78,6 +96,12 @@ def check_ranges(params: "Params") -> None:
     for where in COUNTS:
         if _get(params, where) < 1:
             raise WrongValue(f"params.yaml: {where} must be at least 1, got {_get(params, where)}")
+    if "attention" in (*params.fusions, *params.train.finetune) and params.train.width % params.train.heads:
+        told = f"{params.train.width} and {params.train.heads}"
+        raise WrongValue(f"params.yaml: train.width must be a multiple of train.heads, got {told}")
+    for where in NOT_NEGATIVE:
+        if _get(params, where) < 0:
+            raise WrongValue(f"params.yaml: {where} must be at least 0, got {_get(params, where)}")
 
 
 def check_pace(train: "Train", modalities: Collection[str]) -> None:
@@ -122,12 +146,15 @@ def _check_judging(params: "Params") -> None:
         sure = _get(params, where)
         if not 0.5 < sure < 1:
             raise WrongValue(f"params.yaml: {where} must be above 0.5 and below 1, e.g. 0.95, got {sure}")
-    if params.gate.margin < 0:
-        raise WrongValue(f"params.yaml: gate.margin must be at least 0, got {params.gate.margin}")
+    if params.evaluate.bootstrap < RESAMPLES:
+        raise WrongValue(f"params.yaml: evaluate.bootstrap must be at least {RESAMPLES}, got {params.evaluate.bootstrap}")
     _check_rows(params.gate.rows)
 
 
 def _check_fits(params: "Params") -> None:
+    for where in RATES:
+        if not 0 < _get(params, where) <= 1:
+            raise WrongValue(f"params.yaml: {where} must be above 0 and at most 1, got {_get(params, where)}")
     if params.pretrain.temperature <= 0:
         raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
     knobs = params.train
@@ -147,13 +174,15 @@ def _check_fits(params: "Params") -> None:
 def _check_domains(params: "Params") -> None:
     column, how = params.validate.domain, params.train.domains
     known = {"batch", "row", "sample_id", "group", "split", "timestamp", "refused", "part", *params.targets, *params.modalities}
-    if column in known or column.startswith("has_") or column.endswith(("_timestamp", "_file_name")):
+    if _is_ours(column, known):
         raise WrongValue(f"params.yaml: validate.domain must be a column of its own, and no target or modality, got {column!r}")
     for name in params.validate.slices:
-        if name in params.targets or name in params.modalities or not name:
+        if not name or _is_ours(name, known):
             raise WrongValue(
                 f"params.yaml: validate.slices must name columns of their own, no target or modality, got {name!r}"
             )
+    if len(set(params.validate.slices)) < len(params.validate.slices):
+        raise WrongValue(f"params.yaml: validate.slices names one twice: {', '.join(params.validate.slices)}")
     if column and "domain" in params.targets:
         raise WrongValue("params.yaml: with validate.domain no target may be named domain")
     if how != "none" and not column:
@@ -162,8 +191,14 @@ def _check_domains(params: "Params") -> None:
         raise WrongValue(f"params.yaml: train.coral must be at least 0, got {params.train.coral}")
 
 
+def _is_ours(column: str, known: Collection[str]) -> bool:
+    return column in known or column.startswith("has_") or column.endswith(("_timestamp", "_file_name"))
+
+
 def _check_processes(params: "Params") -> None:
     """Some methods look at a batch as a whole, of which each process sees a part."""
+    if not DEVICE.fullmatch(params.device):
+        raise WrongValue(f"params.yaml: device must be cpu, cuda or cuda:N, got {params.device!r}")
     knobs = params.train
     whole = {
         "slowing": knobs.slowing > 0,

@@ -1,7 +1,7 @@
 """Nested dictionaries as dataclasses, each value held against its annotation."""
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def number(value: Any, where: str) -> float:
     Raises:
         WrongValue: it is something else.
     """
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
         hint = "; to YAML that is a text, write 1.0e-3" if isinstance(value, str) and "e" in value.lower() else ""
         raise WrongValue(f"params.yaml: {where} must be a finite number, got {value!r}{hint}")
     return float(value)

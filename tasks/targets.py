@@ -59,7 +59,11 @@ def read_target(name: str, body: Any) -> Target:
     if not isinstance(body, dict):
         raise WrongValue(f"params.yaml: {where} must be a mapping such as {{type: classification}}, got {body!r}")
     classes = body.get("classes")
-    if isinstance(classes, list):  # YAML reads `0` as a number and `no` as a truth value; labels are text
+    if isinstance(classes, list):  # YAML reads `0` as a number; labels are text
+        strange = [item for item in classes if not isinstance(item, str | int) or isinstance(item, bool)]
+        if strange:
+            told = f"{strange[0]!r} is no text to YAML: put the name between quotes, as it stands in metadata.csv"
+            raise WrongValue(f"params.yaml: {where}.classes: {told}")
         body = {**body, "classes": [str(item) for item in classes]}
     target: Target = build(Target, body, where)
     target = replace(target, loss=target.loss or LOSSES[target.type][0])

@@ -106,6 +106,25 @@ def test_one_modality_can_be_read_alone() -> None:
         ("gate.confidence", 0.05, "gate.confidence must be above 0.5 and below 1, e.g. 0.95, got 0.05"),
         ("gate.confidence", 1.0, "gate.confidence must be above 0.5 and below 1, e.g. 0.95, got 1.0"),
         ("evaluate.confidence", 95, "evaluate.confidence must be above 0.5 and below 1, e.g. 0.95, got 95"),
+        ("train.patience", 0, "train.patience must be at least 1, got 0"),
+        ("train.heads", 0, "train.heads must be at least 1, got 0"),
+        ("train", {"width": 63}, "train.width must be a multiple of train.heads, got 63 and 4"),
+        ("train.dropout", 1.0, "train.dropout must be at least 0 and below 1, got 1.0"),
+        ("pretrain.dropout", -0.1, "pretrain.dropout must be at least 0 and below 1, got -0.1"),
+        ("pretrain.learning_rate", 0, "pretrain.learning_rate must be above 0 and at most 1, got 0"),
+        ("train.learning_rate", 1e300, "train.learning_rate must be above 0 and at most 1, got 1e[+]300"),
+        ("train.learning_rate", 10**400, "train.learning_rate must be a finite number"),
+        ("train.weight_decay", -1, "train.weight_decay must be at least 0, got -1"),
+        ("split.embargo_s", -1, "split.embargo_s must be at least 0, got -1"),
+        ("ingest.partition_mb", 0, "ingest.partition_mb must be at least 1, got 0"),
+        ("evaluate.bootstrap", 1, "evaluate.bootstrap must be at least 100, got 1"),
+        ("device", "gpu", "device must be cpu, cuda or cuda:N, got 'gpu'"),
+        ("validate.slices", ["timestamp"], "validate.slices must name columns of their own, .* got 'timestamp'"),
+        ("validate.slices", ["has_a"], "validate.slices must name columns of their own, .* got 'has_a'"),
+        ("validate.slices", ["site", "site"], "validate.slices names one twice: site, site"),
+        ("targets.label.classes", [True, "b"], "targets.label.classes: True is no text to YAML: put the name between quotes"),
+        ("modalities.t", {"kind": "tabular", "categories": ["label"]}, "modalities.t has the column label, which is no input"),
+        ("modalities.t", {"kind": "tabular", "categories": ["group"]}, "modalities.t has the column group, which is no input"),
         ("gate.margin", -0.02, "gate.margin must be at least 0, got -0.02"),
         ("train.domains", "coral", "train.domains coral needs validate.domain, the column that names a sample's domain"),
         ("train.domains", "whiten", "train.domains must be one of none, normalise, coral, got 'whiten'"),
@@ -153,3 +172,17 @@ def test_the_params_in_this_repository_are_good() -> None:
     for path in (Path("params.yaml"), *Path("data/recipes").glob("*/params.yaml")):
         assert load(path).modalities
         assert set(yaml.safe_load(path.read_text())) == set(yaml.safe_load(Path("params.yaml").read_text())), path
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"train: {epochs: 3}\ntrain: {batch: 8}\n", "is not YAML: train is there twice .*line 2"),
+        (b"train:\n  epochs: 3\n  epochs: 4\n", "epochs is there twice"),
+        (b"# caf\xe9\nseed: 1\n", "is not UTF-8"),
+    ],
+)
+def test_a_file_that_says_two_things_or_nothing_readable_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(ContractBroken, match=says):
+        load(tmp_path / "params.yaml")
