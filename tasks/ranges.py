@@ -153,8 +153,8 @@ def _check_judging(params: "Params") -> None:
 
 def _check_fits(params: "Params") -> None:
     for where in RATES:
-        if not 0 < _get(params, where) <= 1:
-            raise WrongValue(f"params.yaml: {where} must be above 0 and at most 1, got {_get(params, where)}")
+        if not 0 <= _get(params, where) <= 1e30:
+            raise WrongValue(f"params.yaml: {where} must be at least 0 and at most 1e30, got {_get(params, where)}")
     if params.pretrain.temperature <= 0:
         raise WrongValue(f"params.yaml: pretrain.temperature must be above 0, got {params.pretrain.temperature}")
     knobs = params.train

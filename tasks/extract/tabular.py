@@ -20,6 +20,7 @@ HIDDEN = 64
 CLIP = 8.0  # standard deviations
 DROPPED = 0.05  # share of values hidden in training
 LARGEST = 256  # categories of a column that have a place of their own, the commonest
+FLAT = 1e-12  # of the mean: a smaller deviation is what rounding leaves of a constant
 PERIODS_S = (86_400.0, 604_800.0, 31_556_952.0)  # day, week, mean year of the Gregorian calendar
 
 
@@ -36,7 +37,8 @@ def fit_facts(arrays: Sequence[npt.NDArray[np.float64]], options: Options) -> di
     for column in numbers.T:
         filled = column[~np.isnan(column)]
         means.append(float(filled.mean()) if len(filled) else 0.0)
-        deviations.append(max(float(filled.std()), 1e-9) if len(filled) else 1.0)
+        spread = float(filled.std()) if len(filled) else 0.0
+        deviations.append(spread if spread > FLAT * abs(means[-1]) else 1.0)  # a constant has no scale of its own
     return {"mean": means, "deviation": deviations, "known": [_commonest(column) for column in categories.T]}
 
 

@@ -55,7 +55,8 @@ class Events:
         """One row of that table."""
         cells = {name: cell if len(cell) <= CELL else cell[:SHOWN] for name, cell in line.cells.items()}
         kept = {name: cells.get(name, "") for name in (*COLUMNS, *self._others)}
-        return {"row": line.number, "refused": line.refused, **kept}
+        label = {"value": kept["value"].strip()} if kept["event"] in self._targets else {}  # as in metadata.csv
+        return {"row": line.number, "refused": line.refused, **kept, **label}
 
     def _unknown(self, event: str) -> str:
         if event == WITHDRAWN or event in self._targets:

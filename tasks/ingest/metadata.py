@@ -24,13 +24,24 @@ class Metadata:
         """Read the file and check its columns.
 
         Raises:
-            ContractBroken: absent, too large, not UTF-8, not CSV, a column missing or named twice, no rows or too many.
+            ContractBroken: absent, too large, not UTF-8, not CSV, a column missing, named twice or nearly named, no rows or too
+                many.
         """
         self._table, self._params = Table(landed, METADATA, params), params
         self.sha256, self.columns = self._table.sha256, self._table.columns
         missing = [text for text, found in _wanted(params, frozenset(self.columns)) if not found]
         self._table.require(missing, ", or change modalities or targets in params.yaml")
+        self._refuse_near_names()
         self._survey()
+
+    def _refuse_near_names(self) -> None:
+        """A `Group` that is not read as the group would let a patient into train and test, and nobody would see it."""
+        ours = {"sample_id", "group", "split", "timestamp", *self._params.targets}
+        ours |= {f"{name}{end}" for name in self._params.modalities for end in ("", "_file_name", "_timestamp")}
+        for column in self.columns:
+            name = column.strip().lower()
+            if name in ours and name not in self.columns:
+                raise ContractBroken(f"{self._table.where} has the column {column!r}, which is not {name!r}: rename it")
 
     def lines(self) -> Iterator[Line]:
         """Yield the rows in order, each with what is wrong with its text."""

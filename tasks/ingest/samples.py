@@ -37,7 +37,7 @@ def _reserved(name: str) -> bool:
 
 
 def sample(line: Line, contents: dict[str, Content], columns: tuple[str, ...], params: Params) -> dict[str, Any]:
-    """One row of the sample table.
+    """One row of the sample table; blanks around a group or a label are no part of it.
 
     Args:
         line: the row of metadata.csv.
@@ -47,8 +47,8 @@ def sample(line: Line, contents: dict[str, Content], columns: tuple[str, ...], p
     """
     cells = {name: cell if len(cell) <= CELL else cell[:SHOWN] for name, cell in line.cells.items()}
     row: dict[str, Any] = {name: cells.get(name, "") for name in ("sample_id", "group", "split")}
-    row |= {"row": line.number, "refused": line.refused, "timestamp": _time(cells, "timestamp")}
-    row |= {target: cells[target] or None for target in params.targets}
+    row |= {"group": row["group"].strip(), "row": line.number, "refused": line.refused, "timestamp": _time(cells, "timestamp")}
+    row |= {target: cells[target].strip() or None for target in params.targets}
     for name in params.modalities:
         row |= {f"has_{name}": name in contents, f"{name}_timestamp": _time(cells, f"{name}_timestamp")}
     return row | {name: cells[name] for name in others(columns, params)}

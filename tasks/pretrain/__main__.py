@@ -66,7 +66,7 @@ def _fitted(chosen: Modality, params: Params, ranks: Ranks) -> tuple[Card, nn.Mo
     batches = read_index(REFERENCE)
     rows = training_rows(batches, params)
     outputs = answered(batches, rows, params)
-    arrays = _arrays(batches, chosen, set(rows["sample_id"]))
+    arrays = _arrays(batches, chosen, set(zip(rows["batch"], rows["sample_id"], strict=True)))
     rows = rows.set_index("sample_id", drop=False).loc[list(arrays)]
     labels = _labels(rows, outputs)
     supervised = params.pretrain.objective == "supervised"
@@ -117,14 +117,20 @@ def take(chosen: Modality, source: Source) -> None:
     count(decoded=0, steps=0)
 
 
-def _arrays(batches: list[Batch], chosen: Modality, wanted: set[str]) -> dict[str, npt.NDArray[Any]]:
-    """Decoded training samples by id, in the order of the ids; what cannot be decoded is left to `validate`."""
+def _arrays(batches: list[Batch], chosen: Modality, wanted: set[tuple[str, str]]) -> dict[str, npt.NDArray[Any]]:
+    """Decoded training samples by id, in the order of the ids; what cannot be decoded is left to `validate`.
+
+    Args:
+        batches: the reference.
+        chosen: the modality.
+        wanted: key of the batch and id: another batch may bring the id again, and other content under it.
+    """
     kind = kind_module(chosen.kind)
     found = {}
-    for _, partition in partitions(batches, chosen.name):
+    for batch, partition in partitions(batches, chosen.name):
         table = read_partition(partition)
         for sample, data in zip(table["sample_id"].to_pylist(), table["data"].to_pylist(), strict=True):
-            if sample in wanted:
+            if (batch.key, sample) in wanted:
                 try:
                     found[sample] = kind.decode(data, chosen.options)
                 except ContractBroken:

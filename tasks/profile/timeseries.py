@@ -81,14 +81,19 @@ def _read_csv(data: bytes, options: Options) -> npt.NDArray[np.generic]:
         first = text.split("\n", 1)[0]
         if not text.strip():
             raise ContractBroken("CSV without a line")
-        array = np.loadtxt(StringIO(text), delimiter=",", ndmin=2, skiprows=0 if _is_numbers(first) else 1, comments=None)
+        array = np.loadtxt(StringIO(text), delimiter=",", ndmin=2, skiprows=1 if _is_header(first) else 0, comments=None)
         _check_shape(array.shape, options)
         return array
 
 
-def _is_numbers(line: str) -> bool:
+def _is_header(line: str) -> bool:
+    """Whether no cell of the first line is a number: one that holds some is a row, maybe a broken one."""
+    return not any(_is_number(cell) for cell in line.split(","))
+
+
+def _is_number(cell: str) -> bool:
     try:
-        [float(cell) for cell in line.split(",")]
+        float(cell)
     except ValueError:
         return False
     return True

@@ -190,7 +190,7 @@ class _Work:
         return {
             "sample_id": [row["sample_id"] for row in cells],
             "batch": [self.landed.name] * len(cells),
-            "group": [row.get("group", "") for row in cells],
+            "group": [row.get("group", "").strip() for row in cells],
             "timestamp": [seconds(row.get("timestamp", "")) for row in cells],
             "version": [self.model.version] * len(cells),
             **answered(bundle, features, domain),

@@ -121,7 +121,7 @@ def write_raw(rows: list[dict], name: str = "thing", per_partition: int = 30) ->
 
     Args:
         rows: each with `sample_id`, `data` (None: no such modality), `label` (None: unlabelled), `split`, `refused`;
-            maybe `size`.
+            maybe `size` or `grams`.
         name: of the modality.
         per_partition: rows of a partition.
     """
@@ -131,7 +131,7 @@ def write_raw(rows: list[dict], name: str = "thing", per_partition: int = 30) ->
     for number, part in enumerate(cut):
         columns = {"sample_id": [r["sample_id"] for r in part], "file_name": [""] * len(part)}
         columns["data"] = pa.array([r["data"] for r in part], pa.binary())
-        made.append(_write(f"{name}/night-{number:03d}.parquet", pa.table(columns)))
+        made.append(write(f"{name}/night-{number:03d}.parquet", pa.table(columns)))
     samples = pa.table(
         {
             "row": pa.array(range(len(rows)), pa.int64()),
@@ -145,15 +145,16 @@ def write_raw(rows: list[dict], name: str = "thing", per_partition: int = 30) ->
             "refused": [r["refused"] for r in rows],
         }
     )
-    if "size" in rows[0]:  # a second target
-        samples = samples.append_column("size", pa.array([r["size"] for r in rows], pa.string()))
-    batches = [Batch("night", "0" * 64, {name: tuple(made), "samples": (_write("samples/night.parquet", samples),)})]
+    for other in {"size", "grams"} & set(rows[0]):  # a second target
+        samples = samples.append_column(other, pa.array([r[other] for r in rows], pa.string()))
+    batches = [Batch("night", "0" * 64, {name: tuple(made), "samples": (write("samples/night.parquet", samples),)})]
     for index in (INDEX, REFERENCE):
         write_index(batches, index)
     return batches
 
 
-def _write(path: str, table: pa.Table) -> Partition:
+def write(path: str, table: pa.Table) -> Partition:
+    """Write a partition below data/1_raw, cut as ingest does."""
     (RAW / path).parent.mkdir(parents=True, exist_ok=True)
     words, row_bytes = [name for name in table.column_names if name != "data"], table.nbytes // table.num_rows
     rows = max(1, GROUP_BYTES // max(1, row_bytes))

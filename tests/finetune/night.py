@@ -15,7 +15,7 @@ from tasks.paths import INDEX, REFERENCE
 from tasks.pretrain.__main__ import pretrain
 from tasks.profile.__main__ import profile
 from tasks.validate.__main__ import validate
-from tests.extract.raw import _write
+from tests.extract.raw import write
 from tests.pretrain.bars import _bar
 
 SIDES = ("left", "right")
@@ -48,7 +48,7 @@ def land(samples: int, seed: int = 0, missing: float = 0.0) -> dict[str, list[by
     for side, there in zip(SIDES, has, strict=True):
         data = [drawn[side][i] for i in np.flatnonzero(there)]
         table = pa.table({"sample_id": ids[there], "file_name": [""] * len(data), "data": pa.array(data, pa.binary())})
-        parts[side] = (_write(f"{side}/night-00000000-000.parquet", table),)
+        parts[side] = (write(f"{side}/night-00000000-000.parquet", table),)
     nothing = pa.nulls(samples, pa.float64())
     columns = {
         "row": pa.array(range(samples), pa.int64()),
@@ -61,7 +61,7 @@ def land(samples: int, seed: int = 0, missing: float = 0.0) -> dict[str, list[by
         **{f"has_{side}": there for side, there in zip(SIDES, has, strict=True)},
         **{f"{side}_timestamp": nothing for side in SIDES},
     }
-    batches = [Batch("night", "0" * 64, {**parts, "samples": (_write("samples/night.parquet", pa.table(columns)),)})]
+    batches = [Batch("night", "0" * 64, {**parts, "samples": (write("samples/night.parquet", pa.table(columns)),)})]
     for index in (INDEX, REFERENCE):
         write_index(batches, index)
     return drawn

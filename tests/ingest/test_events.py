@@ -40,6 +40,12 @@ def test_every_event_arrives_in_order_and_a_batch_of_them_has_no_samples(tmp_pat
     assert done.batch.digest == digest(landed, params())
 
 
+def test_blanks_around_a_label_are_no_part_of_it(tmp_path):
+    content = "sample_id,event,value\na,label, dog \nb,label, \nc,withdrawn, said so \n"
+    done = ingest(land(tmp_path, content), params(), tmp_path / "raw")
+    assert [row["value"] for row in rows(done, tmp_path / "raw")] == ["dog", "", " said so "]
+
+
 def test_a_bad_row_is_refused_with_its_reason_and_counted(tmp_path):
     content = "sample_id,event,value\na,withdraw,\n,withdrawn,\n b,label,x\nc,label\nd,label,d\ne,image,x\nf,label,\0\n"
     done = ingest(land(tmp_path, content), params(), tmp_path / "raw")

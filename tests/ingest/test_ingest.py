@@ -48,6 +48,17 @@ def test_every_cell_and_byte_of_a_good_batch_arrives(tmp_path):
     assert [(row["file_name"], row["data"]) for row in inline] == [("", b"seven"), ("", b"=cmd()")]
 
 
+def test_blanks_around_a_group_or_a_label_are_no_part_of_it(tmp_path):
+    rows = [["a", " g1", "cat ", "", "t"], ["b", "g1 ", "cat", "", "t"], ["c", " ", " ", "", "t"]]
+    table = samples(ingest(write(tmp_path / "landing/night", rows), params(), tmp_path / "raw"), tmp_path / "raw")
+    assert [(row["group"], row["label"]) for row in table] == [("g1", "cat"), ("g1", "cat"), ("", None)]
+
+
+def test_a_limit_is_no_room_that_is_taken(tmp_path):
+    done = ingest(write(tmp_path / "landing/night", ROWS, files=FILES), params(ingest={"file_mb": 10**7}), tmp_path / "raw")
+    assert done.refused == 0
+
+
 def test_the_digest_is_that_of_metadata_and_sorted_files(tmp_path):
     landed = write(tmp_path / "landing" / "night", ROWS[::-1], files=FILES)
     whole = hashlib.sha256(hashlib.sha256((tmp_path / "landing/night/metadata.csv").read_bytes()).hexdigest().encode() + b"\n")
@@ -185,6 +196,9 @@ def test_a_modality_given_twice_and_none_at_all_are_refused(tmp_path):
         ),
         (["sample_id;label;image_file_name;text"], "Columns found: sample_id;label"),
         ([*HEADER, "label"], "more than one column label"),
+        (["sample_id", "label", "image_file_name", "text", "Group"], "has the column 'Group', which is not 'group': rename it"),
+        (["sample_id", "label", "image_file_name", "text", " split"], "has the column ' split', which is not 'split'"),
+        (["sample_id", "label", "image_file_name", "text", "Text_timestamp"], "which is not 'text_timestamp'"),
     ],
 )
 def test_a_header_that_breaks_the_contract_is_named(tmp_path, header, match):
@@ -258,7 +272,8 @@ def test_rows_in_are_rows_accepted_and_refused_and_bytes_survive(tmp_path_factor
     landed = write(tmp_path / "landing/night", [list(row) for row in rows], files=files)
     done = ingest(landed, params(), tmp_path / "raw")
     told = samples(done, tmp_path / "raw")
-    assert [(row["sample_id"], row["group"], row["label"] or "") for row in told] == [row[:3] for row in rows]
+    kept = [(name, group.strip(), label.strip()) for name, group, label, *_ in rows]
+    assert [(row["sample_id"], row["group"], row["label"] or "") for row in told] == kept
     accepted = {row[0]: row for row, sample in zip(rows, told, strict=True) if not sample["refused"]}
     assert len(accepted) + done.refused == len(rows)
     # a text of white space alone is no text; separators such as \x1f are white space to str, not to bytes

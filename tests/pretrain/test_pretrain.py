@@ -5,20 +5,22 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from tasks.errors import ContractBroken
 from tasks.extract import load_encoder
 from tasks.files import folder_digest
+from tasks.index import Batch, write_index
 from tasks.params import KINDS, Pretrain
-from tasks.paths import ENCODERS
+from tasks.paths import ENCODERS, REFERENCE
 from tasks.pretrain.__main__ import pretrain
 from tasks.pretrain.fit import fit
 from tasks.pretrain.objectives.batch import Head, pooled
 from tasks.tables import UNLABELLED
 from tasks.targets import Target
-from tests.extract.raw import CLASSES, items, rows, write_params, write_raw
+from tests.extract.raw import CLASSES, items, rows, write, write_params, write_raw
 
 FOLDER = ENCODERS / "thing"
 
@@ -65,6 +67,20 @@ def test_rows_that_are_refused_unlabelled_or_missing_have_no_say():
     before = fitted([row for row in made if row["sample_id"] not in {"s000", "s001", "s003"}])
     made[0]["refused"], made[1]["label"], made[3]["data"] = "no such file", None, None
     assert fitted(made) == before
+
+
+def test_of_an_id_that_lands_twice_the_first_copy_teaches_the_content_as_well_as_the_label():
+    write_params("text")
+    made = rows("text")
+    before = fitted(made)
+    (night,) = write_raw(made)
+    copies = pa.table(
+        {"sample_id": [row["sample_id"] for row in made], "file_name": [""] * len(made), "data": [b"else"] * len(made)}
+    )
+    again = {"thing": (write("thing/later-000.parquet", copies),), "samples": night.partitions["samples"]}
+    write_index([night, Batch("later", "1" * 64, again)], REFERENCE)
+    pretrain("thing")
+    assert folder_digest(FOLDER) == before
 
 
 def test_what_cannot_be_decoded_is_left_out_and_not_counted(capsys):
@@ -150,18 +166,18 @@ def test_tokens_that_are_off_are_not_in_the_mean():
 def test_a_number_is_learned_beside_a_class_and_its_unit_changes_nothing():
     write_params("tabular", epochs=8, width=16)
     path = Path("params.yaml")
-    targets = {"targets": {"label": {}, "size": {"type": "regression", "weight": 2.0}}}
+    targets = {"targets": {"label": {}, "grams": {"type": "regression", "weight": 2.0}}}
     path.write_text(json.dumps(json.loads(path.read_text()) | targets))
     made = rows("tabular", 120)
     for row in made:
-        row["size"] = json.loads(row["data"])["size"]  # what the rows themselves say, empty in some
+        row["grams"] = json.loads(row["data"])["size"]  # what the rows themselves say, empty in some
     fitted(made)
     card = json.loads((FOLDER / "encoder.json").read_text())
-    assert card["classes"] == {"label": list(CLASSES), "size": []}
+    assert card["classes"] == {"label": list(CLASSES), "grams": []}
     assert card["curve"][-1] < 0.7 * card["curve"][0]
     before = load_encoder(FOLDER).encode([row["data"] for row in made]).tokens
     for row in made:
-        row["size"] = row["size"] and f"{float(row['size']) * 4096 + 8192}"
+        row["grams"] = row["grams"] and f"{float(row['grams']) * 4096 + 8192}"
     fitted(made)
     np.testing.assert_allclose(load_encoder(FOLDER).encode([row["data"] for row in made]).tokens, before, atol=1e-3)
 

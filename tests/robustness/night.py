@@ -17,7 +17,7 @@ from tasks.pretrain.__main__ import pretrain
 from tasks.probe.__main__ import probe
 from tasks.profile.__main__ import profile
 from tasks.tables import write_parquet
-from tests.extract.raw import CLASSES, OPTIONS, _write, audio, image
+from tests.extract.raw import CLASSES, OPTIONS, audio, image, write
 
 MODALITIES = ("audio", "image")
 NIGHTS = 4
@@ -66,7 +66,7 @@ def _batch(name: str, numbers: list[int]) -> Batch:
     for m, found in data.items():
         columns = {"sample_id": [f"s{i:04d}" for i in found], "file_name": [""] * len(found)}
         table = pa.table({**columns, "data": pa.array(list(found.values()), pa.binary())})
-        parts[m] = (_write(f"{m}/{name}-00000000-000.parquet", table),)
+        parts[m] = (write(f"{m}/{name}-00000000-000.parquet", table),)
     nothing = pa.nulls(len(numbers), pa.float64())
     columns = {
         "row": pa.array(range(len(numbers)), pa.int64()),
@@ -79,7 +79,7 @@ def _batch(name: str, numbers: list[int]) -> Batch:
         **{f"has_{m}": [i in found for i in numbers] for m, found in data.items()},
         **{f"{m}_timestamp": nothing for m in data},
     }
-    return Batch(name, "0" * 64, {**parts, "samples": (_write(f"samples/{name}.parquet", pa.table(columns)),)})
+    return Batch(name, "0" * 64, {**parts, "samples": (write(f"samples/{name}.parquet", pa.table(columns)),)})
 
 
 def encoded() -> None:
