@@ -1,4 +1,4 @@
-"""Text -> up to 4 tokens, one per quarter of its words: pieces of 1 to 4 characters, embedded and averaged.
+"""Text -> up to 4 tokens, one per quarter of it: pieces of 1 to 4 characters, embedded and averaged.
 
 Character pieces forgive typos and need no tokenizer per language (Bojanowski et al. 2017, "Enriching Word Vectors with
 Subword Information").
@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from tasks.extract.layers import Inputs
 from tasks.profile.text import Options, as_text
 
 TOKENS = 4
-PIECES = 128  # per token; what is more is not used
 LENGTHS = (1, 2, 3, 4)
+STRETCH = 64  # pieces of a word that go into one token: a longer one, as of a script without blanks, is cut
+NUMBER = np.dtype(np.int64)
 NOTHING, UNKNOWN = 0, 1  # numbers before those of the vocabulary
 EMBEDDED = 64
 WORDS = 20_000  # whose numbers are remembered, some megabytes
@@ -27,14 +29,19 @@ DROPPED = 0.1  # share of pieces hidden in training
 
 
 def pieces(text: str) -> list[str]:
-    """All runs of 1 to 4 characters of each word, its ends marked."""
+    """All runs of 1 to 4 characters of each word, its ends marked, from its first character to its last."""
     words = [f"<{word}>" for word in text.casefold().split()]
-    return [word[at : at + n] for word in words for n in LENGTHS for at in range(len(word) - n + 1)]
+    return [word[at : at + n] for word in words for at in range(len(word)) for n in LENGTHS if at + n <= len(word)]
 
 
 def token_count(options: Options) -> int:
     """Words are dealt out to so many."""
     return TOKENS
+
+
+def room(options: Options) -> int:
+    """Pieces of a token: a text of n characters has at most 4 n, a token a quarter of them and what begins there."""
+    return options.max_chars + STRETCH
 
 
 def fit_facts(arrays: Sequence[npt.NDArray[np.int32]], options: Options) -> dict[str, Any]:
@@ -45,28 +52,34 @@ def fit_facts(arrays: Sequence[npt.NDArray[np.int32]], options: Options) -> dict
 
 
 def prepare(array: npt.NDArray[np.int32], options: Options, facts: Mapping[str, Any]) -> Inputs:
-    """`pieces` int64 [4, 128]: numbers in the vocabulary, 0 where there is none; no time."""
+    """`pieces` int64 [4, room]: numbers in the vocabulary, 0 where there is none; no time."""
     numbered = _numbered(tuple(facts["vocabulary"]))
-    words = as_text(array).split()
-    count = min(TOKENS, len(words))
-    numbers = np.full((TOKENS, PIECES), NOTHING, dtype=np.int64)
-    least, longer = divmod(len(words), count)
-    for token in range(count):  # the first ones have a word more
-        begin = token * least + min(token, longer)
-        chunk = words[begin : begin + least + (token < longer)]
-        found = np.frombuffer(b"".join(map(numbered, chunk)), dtype=np.int64)[:PIECES]
+    stretches = [stretch for word in as_text(array).split() for stretch in numbered(word)]
+    whole, before = sum(map(len, stretches)), 0
+    tokens: dict[int, list[bytes]] = {}
+    for stretch in stretches:
+        tokens.setdefault(TOKENS * before // whole, []).append(stretch)
+        before += len(stretch)
+    numbers = np.full((TOKENS, room(options)), NOTHING, dtype=NUMBER)
+    for token, parts in enumerate(tokens.values()):
+        found = np.frombuffer(b"".join(parts), dtype=NUMBER)[: numbers.shape[1]]  # case folding makes some texts longer
         numbers[token, : len(found)] = found
-    return {"pieces": numbers, "mask": np.arange(TOKENS) < count, "time": np.zeros(TOKENS, dtype=np.float32)}
+    return {"pieces": numbers, "mask": np.arange(TOKENS) < len(tokens), "time": np.zeros(TOKENS, dtype=np.float32)}
 
 
 @lru_cache(maxsize=4)
-def _numbered(vocabulary: tuple[str, ...]) -> Callable[[str], bytes]:
-    """A function that numbers the pieces of a word, as int64; it remembers words, since few of them make most of a language."""
+def _numbered(vocabulary: tuple[str, ...]) -> Callable[[str], list[bytes]]:
+    """A function that numbers the pieces of a word, stretch by stretch, as int64.
+
+    It remembers words, since few of them make most of a language.
+    """
     known = {piece: 2 + number for number, piece in enumerate(vocabulary)}
 
     @lru_cache(maxsize=WORDS)
-    def numbered(word: str) -> bytes:
-        return np.array([known.get(piece, UNKNOWN) for piece in pieces(word)[:PIECES]], dtype=np.int64).tobytes()
+    def numbered(word: str) -> list[bytes]:
+        found = np.array([known.get(piece, UNKNOWN) for piece in pieces(word)], dtype=NUMBER).tobytes()
+        size = STRETCH * NUMBER.itemsize
+        return [found[at : at + size] for at in range(0, len(found), size)]
 
     return numbered
 
@@ -88,7 +101,10 @@ class Encoder(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """`pieces` int64 [b, t, p] -> tokens float32 [b, t, width]."""
-        count = (inputs["pieces"] != NOTHING).sum(2, keepdim=True)  # [b, t, 1]
-        summed = self.embedding(inputs["pieces"]).sum(2)  # NOTHING's row is 0, and stays so
-        tokens: Tensor = self.join(summed / count.clamp(min=1).sqrt())
+        numbers = inputs["pieces"]
+        count = (numbers != NOTHING).sum(2, keepdim=True)  # [b, t, 1]
+        # NOTHING's row is 0; that it stays so is told where there are gradients, since the telling is slow.
+        nothing = NOTHING if torch.is_grad_enabled() else None
+        summed: Tensor = embedding_bag(numbers.flatten(0, 1), self.embedding.weight, mode="sum", padding_idx=nothing)
+        tokens: Tensor = self.join(summed.reshape(*numbers.shape[:2], EMBEDDED) / count.clamp(min=1).sqrt())
         return tokens

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional
 
 from tasks.extract import image, tabular, text
@@ -11,7 +13,7 @@ from tasks.profile.image import Options as ImageOptions
 from tasks.profile.tabular import Options as TabularOptions
 from tasks.profile.tabular import identity
 from tasks.profile.text import Options as TextOptions
-from tasks.profile.text import decode
+from tasks.profile.text import as_text, decode
 
 
 @pytest.mark.parametrize("side", [2, 4, 7, 8, 13])
@@ -47,10 +49,35 @@ def test_words_are_dealt_to_four_tokens_and_new_pieces_share_a_number():
     facts = {"vocabulary": ["<", "a"]}
     row = text.prepare(decode(b"a b", options), options, facts)
     np.testing.assert_array_equal(row["mask"], [True, True, False, False])
-    assert row["pieces"][0, :6].tolist() == [2, 3, 1, 1, 1, 1]  # < a > <a a> <a>
+    assert row["pieces"][0, :6].tolist() == [2, 1, 1, 3, 1, 1]  # < <a <a> a a> >
     assert (row["pieces"][2:] == text.NOTHING).all()
     many = text.prepare(decode(b"one two three four five six seven", options), options, facts)
     assert many["mask"].all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("abcdefghij", min_size=1, max_size=40), min_size=1, max_size=60).map(" ".join), st.integers(1, 300))
+def test_all_of_a_text_is_read_in_tokens_of_a_quarter_each(words: str, most: int) -> None:
+    options = TextOptions(max_chars=most)
+    array = decode(words.encode(), options)
+    wanted = text.pieces(as_text(array))
+    facts = {"vocabulary": sorted(set(wanted))}
+    row = text.prepare(array, options, facts)
+    tokens = [numbers[numbers != text.NOTHING] for numbers in row["pieces"]]
+    assert [facts["vocabulary"][number - 2] for number in np.concatenate(tokens)] == wanted
+    counts = [len(found) for found in tokens]
+    assert [count > 0 for count in counts] == row["mask"].tolist()
+    assert max(counts) < len(wanted) / 4 + text.STRETCH
+
+
+def test_a_script_without_blanks_is_read_to_its_end() -> None:
+    options = TextOptions()
+    array = decode(("肺に影がある" * 40).encode(), options)
+    facts = text.fit_facts([array], options)
+    row = text.prepare(array, options, facts)
+    assert row["mask"].all()
+    other = text.prepare(decode(("肺に影がある" * 39 + "肺に影はない").encode(), options), options, facts)
+    assert (row["pieces"] != other["pieces"]).any()
 
 
 def test_gaps_and_unknown_categories_have_places_of_their_own():
