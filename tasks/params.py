@@ -366,7 +366,12 @@ def _modality(name: str, body: Any) -> Modality:
     encoder = build(Source, body["encoder"], f"{where}.encoder") if "encoder" in body else None
     if encoder and kind not in FROM_ELSEWHERE:
         raise WrongValue(f"params.yaml: {where}.encoder: models from elsewhere are for {', '.join(FROM_ELSEWHERE)}, not {kind}")
-    return Modality(name, kind, build(options, {k: v for k, v in body.items() if k not in {"kind", "encoder"}}, where), encoder)
+    try:
+        chosen = build(options, {k: v for k, v in body.items() if k not in {"kind", "encoder"}}, where)
+    except WrongValue as error:
+        said = str(error)
+        raise error if where in said else WrongValue(f"params.yaml: {where}: {said}") from error
+    return Modality(name, kind, chosen, encoder)
 
 
 def _judging(params: Params, said: Mapping[str, Any]) -> Gate:

@@ -73,6 +73,7 @@ def test_one_modality_can_be_read_alone() -> None:
         ("train.finetune", ["mean", "mean"], "train.finetune names one twice"),
         ("train.finetune", None, "train.finetune must be a list, got None"),
         ("modalities.a.kind", "smell", f"modalities.a.kind = 'smell'; known: {', '.join(KINDS)}"),
+        ("modalities.b.side_px", 3, "modalities.b: option side_px must be at least 8, got 3"),
         ("modalities.a.side", 3, "'modalities.a.side'; known: "),
         ("modalities.A", {"kind": "text"}, "modalities.A is no usable name"),
         ("modalities.group", {"kind": "text"}, "modalities.group is no usable name"),

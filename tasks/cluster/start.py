@@ -13,6 +13,7 @@ The rest is in tasks/run/settings.py; central must take the login that is set, w
 
 import os
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -85,8 +86,15 @@ def make_bucket(s: Settings) -> str:
     from tasks.ingest.s3 import connect
 
     name = urlsplit(s.remote).netloc
+    store = connect()
     try:
-        connect().create_bucket(Bucket=name)
+        store.head_bucket(Bucket=name)  # who may use a bucket need not be allowed to make one
+        return name
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != HTTPStatus.NOT_FOUND:
+            raise
+    try:
+        store.create_bucket(Bucket=name)
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
             raise

@@ -45,10 +45,17 @@ def told(s: Settings, plan: Plan, done: bool) -> list[str]:
     for version in plan.versions:
         lines.append(f"{version}: not reproducible: erased data ({', '.join(plan.roles[version]) or 'in its raw data'})")
     lines += plan.uploads
-    landing = landing_of(s, params.load())
-    lines += ["yours to delete, in the landing zone:", *(f"  {landing}/{name}" for name in plan.landed)] if plan.landed else []
+    if plan.landed:
+        lines += [f"yours to delete, in the landing zone ({_landing(s)}):", *(f"  {name}" for name in plan.landed)]
     lines.append("on other machines: delete the folder `cache` of each worker's home; it is filled again from the remote")
     return lines if done else [*lines, 'nothing was changed; to do it: REASON="…" YES=1 (or --reason "…" --yes)']
+
+
+def _landing(s: Settings) -> str:
+    try:
+        return landing_of(s, params.load())
+    except TasksError:  # what was erased is erased, and has to be told
+        return "ingest.landing"
 
 
 if __name__ == "__main__":

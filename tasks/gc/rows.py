@@ -33,6 +33,8 @@ def clean(s: Settings, root: Path, rows_days: int, runs_days: int, yes: bool) ->
 def _airflow(s: Settings, root: Path, days: int, yes: bool) -> str:
     if not (s.home / "airflow" / "airflow.db").is_file():
         return "Airflow: no database here; on a cluster, `airflow db clean` where it is"
+    if not (s.home / "deployed").is_dir():
+        return "Airflow: not looked at: `make run` or `make up` makes `deployed` again, which it needs"
     before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
     how = ["--yes", "--skip-archive"] if yes else ["--dry-run"]
     command = [sys.executable, "-m", "airflow", "db", "clean", "--clean-before-timestamp", before, *how]

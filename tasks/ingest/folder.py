@@ -36,7 +36,10 @@ class Folder:
 
     def _open(self, path: str) -> int:
         *folders, name = path.split("/")
-        here = os.open(self.root, FOLDER)
+        try:
+            here = os.open(self.root, FOLDER)
+        except OSError as error:
+            raise Unreadable(f"lies in a folder that cannot be opened: {error.strerror}") from error
         try:
             for folder in folders:
                 below = _step(folder, FOLDER, here)

@@ -27,6 +27,7 @@ from tasks.ranks import ALONE, Ranks
 from tasks.steady import full, reduced
 
 RISING = 0.2  # share of the steps in which the learning rate rises
+FEWEST_STEPS = 6  # of the schedule: with fewer it has none to rise in, and divides by nothing
 PATIENCE = 5  # epochs
 
 
@@ -233,7 +234,7 @@ def _optimiser(
     parts = min(math.ceil(samples / knobs.batch), max(1, samples // 2))
     optimiser = torch.optim.AdamW(model.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, knobs.learning_rate, total_steps=parts * knobs.epochs, pct_start=RISING
+        optimiser, knobs.learning_rate, total_steps=max(FEWEST_STEPS, parts * knobs.epochs), pct_start=RISING
     )
     return optimiser, schedule, parts
 

@@ -37,12 +37,16 @@ def test_the_parser_would_find_a_mistake(change: dict[str, Any]) -> None:
 # What the values of the official chart, release 1.22.0, know of what we set (its values.schema.json, read in 2026).
 CHART = {
     "": "airflowVersion executor uid gid airflowHome images postgresql redis statsd data fernetKeySecretName env config workers"
-    " apiSecretKeySecretName jwtSecretName migrateDatabaseJob createUserJob triggerer apiServer",
+    " apiSecretKeySecretName jwtSecretName migrateDatabaseJob createUserJob triggerer apiServer"
+    " scheduler dagProcessor",
     "apiServer": "env",
     "data": "metadataSecretName brokerUrlSecretName resultBackendSecretName",
     "images.airflow": "repository tag pullPolicy",
     "migrateDatabaseJob": "args env",
-    "workers.celery": "enableDefault livenessProbe persistence terminationGracePeriodSeconds sets",
+    "workers.celery": "enableDefault livenessProbe logGroomerSidecar persistence terminationGracePeriodSeconds sets",
+    "scheduler": "logGroomerSidecar",
+    "dagProcessor": "logGroomerSidecar",
+    "triggerer": "logGroomerSidecar env",
     "workers.celery.sets": "name queue replicas args env resources tolerations",
 }
 
@@ -92,6 +96,11 @@ def test_ports_are_those_of_loopback() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_of_the_store_only_what_asks_for_keys_can_be_reached() -> None:
+    command = SERVICES["s3"]["command"]
+    assert {"-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0", "-s3.config=/etc/seaweedfs/s3.json"} <= set(command)
 
 
 def test_a_service_that_stays_says_how_it_is_and_comes_back() -> None:

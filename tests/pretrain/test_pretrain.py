@@ -83,6 +83,17 @@ def test_of_an_id_that_lands_twice_the_first_copy_teaches_the_content_as_well_as
     assert folder_digest(FOLDER) == before
 
 
+def test_few_steps_are_steps_too():
+    write_params("text", epochs=5)
+    path = Path("params.yaml")
+    params = json.loads(path.read_text())
+    params["pretrain"]["batch"] = 64  # one batch an epoch: five steps
+    path.write_text(json.dumps(params))
+    fitted(rows("text"))
+    curve = json.loads((FOLDER / "encoder.json").read_text())["curve"]
+    assert curve[-1] < curve[0]
+
+
 def test_what_cannot_be_decoded_is_left_out_and_not_counted(capsys):
     write_params("text")
     made = rows("text")
