@@ -59,6 +59,10 @@ def answer(word: str, run: str | None, reason: str) -> int:
     if not reason.strip():
         raise WrongValue(f"{word}: say why, it is kept with the registry: --reason '...'")
     s = settings()
+    if not (s.home / "airflow").is_dir():
+        raise NoData(
+            f"there is no Airflow in {s.home}: answer in the checkout, or with the NIGHTLOOM_HOME, of `make run` or `make up`"
+        )
     port = preflight.named_port("NIGHTLOOM_PORT")
     rest = Rest(f"http://127.0.0.1:{port}", environment.USER, environment.password(s.home / "airflow"))
     run = _which(waiting(rest), run)

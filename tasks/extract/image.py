@@ -1,5 +1,6 @@
 """Images -> 16 tokens, one per patch of a 4 x 4 grid: a small convolutional network."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,8 +24,16 @@ def token_count(options: Options) -> int:
 
 def fit_facts(arrays: Sequence[npt.NDArray[np.uint8]], options: Options) -> dict[str, Any]:
     """Mean and standard deviation of the training pixels, 0 to 255."""
-    stack = np.stack(arrays).astype(np.float64)
-    return {"mean": float(stack.mean()), "deviation": max(float(stack.std()), 1.0)}
+    count, total, squares = (
+        sum(of) for of in zip(*map(_sums, arrays), strict=True)
+    )  # whole numbers: exact, one image at a time
+    variance = (squares * count - total**2) / count**2
+    return {"mean": total / count, "deviation": max(math.sqrt(variance), 1.0)}
+
+
+def _sums(array: npt.NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Pixels, their sum and the sum of their squares."""
+    return array.size, int(array.sum(dtype=np.int64)), int(np.square(array, dtype=np.int64).sum())
 
 
 def prepare(array: npt.NDArray[np.uint8], options: Options, facts: Mapping[str, Any]) -> Inputs:

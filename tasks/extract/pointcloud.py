@@ -4,7 +4,7 @@ Qi et al., "PointNet: Deep Learning on Point Sets for 3D Classification and Segm
 whatever the order of its points.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,10 +29,13 @@ def token_count(options: Options) -> int:
 
 def fit_facts(arrays: Sequence[npt.NDArray[np.float32]], options: Options) -> dict[str, Any]:
     """Spread of points around their cloud's centre, and mean and deviation of every column, each cloud counted alike."""
-    clouds = [array.astype(np.float64) for array in arrays]
-    spread = np.mean([np.var(cloud[:, :3] - _centre(cloud), axis=0).sum() for cloud in clouds]) ** 0.5
-    mean = np.mean([cloud.mean(axis=0) for cloud in clouds], axis=0)
-    deviation = np.mean([((cloud - mean) ** 2).mean(axis=0) for cloud in clouds], axis=0) ** 0.5
+
+    def clouds() -> Iterator[npt.NDArray[np.float64]]:  # one at a time: all of them would take twice what they take as they are
+        return (array.astype(np.float64) for array in arrays)
+
+    spread = np.mean([np.var(cloud[:, :3] - _centre(cloud), axis=0).sum() for cloud in clouds()]) ** 0.5
+    mean = np.mean([cloud.mean(axis=0) for cloud in clouds()], axis=0)
+    deviation = np.mean([((cloud - mean) ** 2).mean(axis=0) for cloud in clouds()], axis=0) ** 0.5
     return {
         "spread": max(float(spread), 1e-6),
         "mean": mean.tolist(),

@@ -105,6 +105,7 @@ def _resolve(root: Path) -> list[Stage]:
     from dvc.parsing import ResolveError
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
+    from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
     with Repo(str(root)) as repo:
         try:
@@ -114,6 +115,8 @@ def _resolve(root: Path) -> list[Stage]:
                 f"{error}: params.yaml must hold each key that dvc.yaml is made of, such as `fusions: [concat]` and"
                 " `train: {finetune: []}` (no encoder is fitted end to end)"
             ) from error
+        except (YAMLSyntaxError, YAMLValidationError) as error:  # DVC's, but no disk or store that comes back
+            raise Refused(f"dvc.yaml of this commit cannot be read: {' '.join(str(error).split())}") from error
         return [
             Stage(
                 stage.name,

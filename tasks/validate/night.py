@@ -112,7 +112,10 @@ def _check_columns(landed: pd.DataFrame, named: Mapping[str, Sequence[str]]) -> 
     for knob, columns in named.items():
         for column in columns:
             if column and column not in landed:
-                raise ContractBroken(f"no batch has the column {column!r}: land it in metadata.csv, or change validate.{knob}")
+                raise ContractBroken(
+                    f"no batch has the column {column!r}: land it in metadata.csv, or change validate.{knob}. Names of columns"
+                    " that are kept are letters, digits, blanks, _, . and -, a letter first, at most 64"
+                )
 
 
 def _profile(name: str, params: Params, batches: list[Batch], landed: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import Refused
 from tasks.run import lock
 from tasks.run.child import Child
 from tasks.run.git import git
@@ -45,6 +46,13 @@ def test_fragments_of_separate_clones_make_a_lock_that_leaves_nothing_to_do(proj
     assert list(done) == ["profile@a", "profile@b", "validate", "gate"]
     assert done["profile@a"]["work"] == {"decoded": 3, "steps": 1}
     assert done["profile@a"]["ran"] is True
+
+
+@pytest.mark.parametrize("content", ["stages: [", "stages: {a: {comand: x}}"])
+def test_a_graph_that_cannot_be_read_is_a_mistake_of_its_commit_and_not_tried_again(project: Project, content: str) -> None:
+    (project.checkout / "dvc.yaml").write_text(content)
+    with pytest.raises(Refused, match=r"dvc\.yaml of this commit cannot be read: .*dvc\.yaml"):
+        stages(project.checkout)
 
 
 def test_a_stage_that_nothing_changed_is_not_run_again(project: Project) -> None:
