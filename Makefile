@@ -50,7 +50,7 @@ reproduce: $(STAMP) ## VERSION=v1.0.0: make a version again from nothing, and co
 	@$(BIN)/python -m tasks.reproduce $(VERSION)
 
 erase: $(STAMP) ## SAMPLES="id …": what would go; with REASON="why" YES=1: erase them everywhere
-	@$(BIN)/python -m tasks.erase $(SAMPLES) --reason "$(REASON)" $(if $(filter 1,$(YES)),--yes) $(if $(filter 1,$(IDLE)),--idle)
+	@$(BIN)/python -m tasks.erase --reason "$(REASON)" $(if $(filter 1,$(YES)),--yes) $(if $(filter 1,$(IDLE)),--idle) -- $(SAMPLES)
 
 gc: $(STAMP) ## what nothing needs any more; with YES=1: delete it
 	@$(BIN)/python -m tasks.gc $(if $(filter 1,$(YES)),--yes) $(if $(filter 1,$(IDLE)),--idle)

@@ -11,6 +11,8 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from tasks.errors import WrongValue
+
 
 @contextmanager
 def steady(threads: int) -> Iterator[None]:
@@ -22,6 +24,20 @@ def steady(threads: int) -> Iterator[None]:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     with threadpool_limits(threads):
         yield
+
+
+def require(device: str) -> None:
+    """Refuse a device that this machine does not have.
+
+    Raises:
+        WrongValue: so it is.
+    """
+    number = int(device.partition(":")[2] or 0)
+    if device != "cpu" and number >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise WrongValue(
+            f"params.yaml: device is {device}, and torch can use {found} GPU(s) here: set `device: cpu`, or give it one"
+        )
 
 
 def reduced(precision: str, device: str) -> AbstractContextManager[object]:

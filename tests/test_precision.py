@@ -16,7 +16,7 @@ from tasks.params import FUSIONS, KINDS, load
 from tasks.paths import CANDIDATES
 from tasks.profile import kind_module
 from tasks.schema import build
-from tasks.steady import full, reduced
+from tasks.steady import full, reduced, require
 from tasks.train.__main__ import train
 from tasks.train.network import Network
 from tests.extract.raw import OPTIONS, items, write_params
@@ -87,3 +87,13 @@ def test_a_head_fitted_so_is_as_good_and_its_weights_are_float32(tmp_path, monke
     Path("params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(WrongValue, match=r"train.precision must be one of fp32, bf16, got 'fp16'"):
         load()
+
+
+@pytest.mark.parametrize(("device", "found"), [("cuda", 0), ("cuda:1", 0), ("cuda:1", 1)])
+def test_a_device_that_is_not_there_is_named(monkeypatch, device, found):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    with pytest.raises(WrongValue, match=rf"device is {device}, and torch can use {found} GPU\(s\) here: set `device: cpu`"):
+        require(device)
+    require("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    require(device)

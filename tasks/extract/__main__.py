@@ -13,7 +13,7 @@ from tasks.memo import not_brought
 from tasks.parallel import PARTS, workers
 from tasks.paths import ENCODERS, FEATURES
 from tasks.stage import count, enter
-from tasks.steady import steady
+from tasks.steady import require, steady
 from tasks.stretches import Stretch, worked_on
 
 
@@ -30,6 +30,7 @@ def extract(modality: str) -> None:
     """
     params = parameters.load(modality=modality)
     encoder = load_encoder(ENCODERS / modality)
+    require(params.device)
     encode = partial(_encoded, encoder, params.device)
     processes = params.threads if params.device == "cpu" else 1  # CUDA does not survive a fork
     with new_folder(FEATURES / modality) as folder, steady(threads=1):

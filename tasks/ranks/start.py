@@ -22,6 +22,7 @@ from tasks.errors import WrongValue
 from tasks.parallel import KILLED
 from tasks.ranks import Parted, Ranks
 from tasks.stage import leave
+from tasks.steady import require
 
 LOOPBACK, INTERFACE = "127.0.0.1", "lo" if sys.platform == "linux" else "lo0"
 FIRST = "NIGHTLOOM_FIRST"  # in a started rank's environment: rank 0's process and port
@@ -41,7 +42,7 @@ def joined(module: str, argument: str, processes: int, device: str) -> Iterator[
         device: where they compute; each rank of a machine gets a GPU of its own on `cuda`.
 
     Raises:
-        WrongValue: somebody started another number of processes, or there are fewer GPUs.
+        WrongValue: somebody started another number of processes, or there are fewer GPUs, or none.
         SystemExit: a rank was killed or did not answer, which is told as if this one had been; or ended with a mistake.
     """
     knob = f"{module.rpartition('.')[2]}.processes"
@@ -49,6 +50,7 @@ def joined(module: str, argument: str, processes: int, device: str) -> Iterator[
     if running != str(processes):
         raise WrongValue(f"params.yaml: {knob} is {processes}, but {running} processes were started (WORLD_SIZE)")
     if processes == 1:
+        require(device)
         yield Ranks(device=device)
         return
     others = None if "RANK" in os.environ else Others([sys.executable, "-m", module, argument], processes)
