@@ -49,7 +49,6 @@ NOT_NEGATIVE = (
     "train.weight_decay",
     "validate.max_skew_s",
     "validate.drift_warning",
-    "gate.margin",
 )
 RESAMPLES = 100  # fewer have no tails
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")

@@ -126,7 +126,6 @@ def test_one_modality_can_be_read_alone() -> None:
         ("targets.label.classes", [True, "b"], "targets.label.classes: True is no text to YAML: put the name between quotes"),
         ("modalities.t", {"kind": "tabular", "categories": ["label"]}, "modalities.t has the column label, which is no input"),
         ("modalities.t", {"kind": "tabular", "categories": ["group"]}, "modalities.t has the column group, which is no input"),
-        ("gate.margin", -0.02, "gate.margin must be at least 0, got -0.02"),
         ("train.domains", "coral", "train.domains coral needs validate.domain, the column that names a sample's domain"),
         ("train.domains", "whiten", "train.domains must be one of none, normalise, coral, got 'whiten'"),
         ("train.coral", -1, "train.coral must be at least 0, got -1"),
