@@ -94,10 +94,10 @@ class Failure:
 
 
 def failures(rest: Rest, dag: str, run: str, logs: Path) -> list[Failure]:
-    """The tasks that failed of themselves, the first one first."""
+    """The tasks that failed of themselves, the first one first; `notify` fails because another one did."""
     found = []
     for task in tasks(rest, dag, run):
-        if task["state"] == "failed":
+        if task["state"] == "failed" and task["task_id"] != "notify":
             log = logs / f"dag_id={dag}" / f"run_id={run}" / f"task_id={task['task_id']}"
             log = log / f"map_index={task['map_index']}" if task["map_index"] >= 0 else log
             log = log / f"attempt={task['try_number']}.log"

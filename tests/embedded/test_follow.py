@@ -188,7 +188,14 @@ def test_a_wrong_login_and_a_closed_port_are_told(airflow: Airflow) -> None:
 def test_a_failed_task_is_named_with_its_log_and_the_reason(airflow: Airflow, rest: Rest, tmp_path: Path) -> None:
     airflow.polls, airflow.scenes = (
         1,
-        [[task("open", "success"), task("profile.image", "failed", tries=2), task("z", "upstream_failed")]],
+        [
+            [
+                task("open", "success"),
+                task("profile.image", "failed", tries=2),
+                task("z", "upstream_failed"),
+                task("notify", "failed"),
+            ]
+        ],
     )
     log = tmp_path / "dag_id=retrain/run_id=r1/task_id=profile.image/attempt=2.log"
     log.parent.mkdir(parents=True)
